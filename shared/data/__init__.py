@@ -1,0 +1,1 @@
+"""Piccolo tables, sessions and migrations."""

@@ -1,0 +1,1 @@
+"""Migrations; each tenant table is born with its policy."""
