@@ -11,20 +11,20 @@ from pathlib import Path
 
 from shared.errors import StartError
 from shared.runtime import tether
-from shared.runtime.folder import Account
+from shared.runtime.folder import DataFolder
 
 POLL_SECONDS = 0.01
 
 
 def spawn(
-    command: Sequence[str], *, account: Account, death_signal: signal.Signals, log: int
+    command: Sequence[str], *, folder: DataFolder, death_signal: signal.Signals, log: int
 ) -> subprocess.Popen[bytes]:
-    """Start `command` as `account`, tied to this process, its output appended to `log`.
+    """Start `command` as the account of `folder`, tied to this process, its output going to `log`.
 
     The tie belongs to the calling thread: call from one that lives as long as the server shall.
     """
     return subprocess.Popen(  # noqa: S603 - the command is ours
-        tethered(command, account=account, death_signal=death_signal),
+        tethered(command, folder=folder, death_signal=death_signal),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -37,11 +37,12 @@ def spawn(
 
 
 def tethered(
-    command: Sequence[str], *, account: Account, death_signal: signal.Signals
+    command: Sequence[str], *, folder: DataFolder, death_signal: signal.Signals
 ) -> list[str]:
     """`command`, preceded by what ties it to this process and drops root."""
-    ids = (death_signal.value, account.uid, account.gid, os.getpid())
-    return [sys.executable, "-I", "-S", tether.__file__, *map(str, ids), *command]
+    account = folder.account
+    words = (death_signal.value, account.uid, account.gid, os.getpid(), folder.path)
+    return [sys.executable, "-I", "-S", tether.__file__, *map(str, words), *command]
 
 
 def plain_environment() -> dict[str, str]:
@@ -100,6 +101,8 @@ def failure(what: str, *, folder: Path, log: Path, output: str) -> StartError:
     complaints = re.findall(r"(?:FATAL|PANIC|ERROR|error|Fatal error)[^:\n]*: +(.+)", output)
     lines = complaints or [line for line in output.splitlines() if line.strip()]
     reason = lines[-1].strip().rstrip(".") if lines else "it ended without a word"
+    for detail in re.findall(r"DETAIL: +(.+)", output)[-1:]:
+        reason += f" ({detail.strip().rstrip('.')})"
     return StartError(f"{what} cannot start: {reason}. Its log is {log}.")
 
 

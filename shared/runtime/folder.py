@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from shared.errors import StartError
+from shared.runtime.tether import FOLDER_DESCRIPTOR
 
 # A unix socket's path has 108 bytes, the last of them zero; PostgreSQL adds the longest name.
 SOCKET_FOLDER_MAX = 107 - len("/.s.PGSQL.5432.lock")
+ROOT_DATA_DIR = Path("/var/lib/guardian")
 LOG_MAX_BYTES = 8 * 1024 * 1024
 
 
@@ -47,9 +49,10 @@ class Account(NamedTuple):
 
     def can_enter(self, folder: Path) -> bool:
         """Whether the permissions of `folder` and of all above it let this account pass."""
-        return all(self._may_pass(one) for one in (folder, *folder.parents))
+        return all(self.may_pass(one) for one in (folder, *folder.parents))
 
-    def _may_pass(self, folder: Path) -> bool:
+    def may_pass(self, folder: Path) -> bool:
+        """Whether the permissions of `folder` itself let this account pass."""
         status = folder.stat()
         if self.uid in (0, status.st_uid):
             return bool(status.st_mode & 0o100) or self.uid == 0
@@ -63,23 +66,18 @@ class DataFolder:
         """Create the folder where it is missing.
 
         Raises:
-            StartError: it cannot be written, or `account` cannot enter it.
+            StartError: it cannot be written.
         """
         self.path = base.absolute()
         self.account = account
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if account.uid != os.geteuid() and not account.can_enter(self.path):
+            if account.uid != os.geteuid() and not account.may_pass(self.path):
                 self.path.chmod(self.path.stat().st_mode | 0o011)
             if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
             raise refusal(self.path, error) from None
-        if not account.can_enter(self.path):
-            raise StartError(
-                f"The data folder {self.path} lies where the user `{account.name}`, who runs "
-                "PostgreSQL in root's place, cannot enter: name another with --data-dir."
-            )
 
     def lock(self, name: str) -> int:
         """Own `name` until the descriptor returned is closed, or this process ends in any way.
@@ -100,6 +98,16 @@ class DataFolder:
                 "with --data-dir."
             ) from None
         return descriptor
+
+    def seen_by_account(self, path: Path) -> str:
+        """How a server names `path`.
+
+        In root's place the account may be shut out above the folder, below /root for one, so it is
+        handed the open folder (see `tether`) and starts from there.
+        """
+        if self.account.uid == os.geteuid() or not path.is_relative_to(self.path):
+            return str(path)
+        return f"/proc/self/fd/{FOLDER_DESCRIPTOR}/{path.relative_to(self.path)}"
 
     def subfolder(self, name: str) -> Path:
         """The folder `name` for the account's eyes only."""
@@ -161,8 +169,7 @@ class DataFolder:
 def default_data_dir(env: Mapping[str, str]) -> Path:
     """Where data goes unless told: `/var/lib/guardian` as root, else the user's data folder."""
     if os.geteuid() == 0:
-        # Not below /root: the account that runs PostgreSQL in root's place could not enter.
-        return Path("/var/lib/guardian")
+        return ROOT_DATA_DIR
     home = env.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(home) / "guardian"
 

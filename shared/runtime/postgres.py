@@ -15,6 +15,7 @@ from shared.runtime.folder import Account, DataFolder, refusal, remove_tree
 
 OWNER = "guardian_owner"
 PORT = 5432
+MARK = "guardian.cluster"
 SETUP_SECONDS = 120
 # After a crash the log is replayed first; a big one takes its time.
 READY_SECONDS = 120
@@ -101,10 +102,10 @@ class EmbeddedPostgres:
         password = folder.write_secret("postgres.password", secrets.token_urlsafe(24))
         command = [
             str(initdb),
-            f"--pgdata={fresh}",
+            f"--pgdata={folder.seen_by_account(fresh)}",
             f"--username={OWNER}",
             "--auth=scram-sha-256",
-            f"--pwfile={password}",
+            f"--pwfile={folder.seen_by_account(password)}",
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -119,7 +120,7 @@ class EmbeddedPostgres:
         try:
             self._process = children.spawn(
                 command,
-                account=folder.account,
+                folder=folder,
                 death_signal=signal.SIGKILL,
                 log=descriptor,
             )
@@ -142,16 +143,18 @@ class EmbeddedPostgres:
         settings = {
             "port": str(PORT),
             "listen_addresses": "",
-            "unix_socket_directories": f'"{sockets}"',
+            "unix_socket_directories": f'"{folder.seen_by_account(sockets)}"',
             "unix_socket_permissions": "0700",
             "max_connections": str(MAX_CONNECTIONS),
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",
+            # Says nothing to PostgreSQL; tells this server from any other in the list of processes.
+            MARK: str(cluster),
         }
         if not self._is_durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        command = [str(program), "-D", str(cluster)]
+        command = [str(program), "-D", folder.seen_by_account(cluster)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         log = folder.path / "postgres.log"
@@ -162,7 +165,7 @@ class EmbeddedPostgres:
             try:
                 self._process = children.spawn(
                     command,
-                    account=folder.account,
+                    folder=folder,
                     death_signal=signal.SIGINT,
                     log=descriptor,
                 )
@@ -188,7 +191,7 @@ def _clear_remains(cluster: Path, sockets: Path) -> None:
         if pid is not None:
             children.end_orphan(
                 pid,
-                mark=str(cluster),
+                mark=f"{MARK}={cluster}",
                 signals=(signal.SIGINT, signal.SIGQUIT),
                 patience=STOP_SECONDS,
             )

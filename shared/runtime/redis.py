@@ -76,15 +76,17 @@ class EmbeddedRedis:
         pid = children.read_pid(pid_file)
         if pid is not None:
             children.end_orphan(
-                pid, mark=str(endpoint), signals=(signal.SIGTERM,), patience=STOP_SECONDS
+                pid, mark=str(data), signals=(signal.SIGTERM,), patience=STOP_SECONDS
             )
         settings = {
             "port": "0",
-            "unixsocket": str(endpoint),
+            "unixsocket": folder.seen_by_account(endpoint),
             "unixsocketperm": "700",
-            "pidfile": str(pid_file),
+            "pidfile": folder.seen_by_account(pid_file),
             "set-proc-title": "no",
-            "dir": str(data),
+            # Unused without syslog; tells this server from any other in the list of processes.
+            "syslog-ident": str(data),
+            "dir": folder.seen_by_account(data),
             "save": "",
             "appendonly": "yes" if self._is_durable else "no",
             "appendfsync": "everysec",
@@ -104,7 +106,7 @@ class EmbeddedRedis:
         try:
             self._process = children.spawn(
                 command,
-                account=folder.account,
+                folder=folder,
                 death_signal=signal.SIGTERM,
                 log=descriptor,
             )

@@ -1,7 +1,7 @@
 """A process on a tether: it stops when the process that started it is gone, however that one died.
 
-Run as a script (`python -I -S tether.py SIGNAL UID GID PARENT PROGRAM …`) it gives up root where
-asked, ties itself, and becomes PROGRAM under the same process id; so it imports nothing of Guardian.
+Run as a script (`python -I -S tether.py SIGNAL UID GID PARENT FOLDER PROGRAM …`) it gives up root
+where asked, ties itself, and becomes PROGRAM under the same process id; it imports nothing of ours.
 Forking with a Python callback would do without a script, but is unsafe in a process with threads.
 """
 
@@ -12,6 +12,8 @@ import sys
 
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
+# Where a program that gave up root finds FOLDER, though it may not pass through the folders above.
+FOLDER_DESCRIPTOR = 100
 
 
 def tie(death_signal: int, *, parent: int) -> None:
@@ -28,10 +30,11 @@ def tie(death_signal: int, *, parent: int) -> None:
 
 
 def main() -> None:
-    """Tie this process, become the given user, then the given program."""
+    """Become the given user, tie this process, become the given program."""
     death_signal, uid, gid, parent = (int(word) for word in sys.argv[1:5])
-    program = sys.argv[5:]
+    folder, *program = sys.argv[5:]
     if os.geteuid() == 0 and uid != 0:
+        os.dup2(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), FOLDER_DESCRIPTOR, inheritable=True)
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
