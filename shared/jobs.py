@@ -1,0 +1,104 @@
+"""Reminders through Redis: wake-ups for the pump, and the one coat over arq.
+
+PostgreSQL remembers, Redis only reminds: everything sent here may be lost or doubled, and costs a
+delay at most. So nothing in this module raises because Redis is away.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import suppress
+from typing import cast
+from uuid import UUID
+
+import msgspec
+from arq.connections import RedisSettings as ArqRedisSettings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+WAKE_CHANNEL = "guardian:wake"
+COALESCE_S = 0.002
+UUID_BYTES = 16
+
+log = logging.getLogger("guardian.jobs")
+
+encode_job = msgspec.msgpack.Encoder(
+    enc_hook=lambda value: f"{type(value).__name__}: {value}"
+).encode
+"""arq would pickle, which runs code on reading; msgpack does not."""
+
+decode_job = msgspec.msgpack.Decoder().decode
+
+
+def arq_settings(redis_url: str) -> ArqRedisSettings:
+    """Where arq keeps its jobs; the worker's own loop decides about retries, so none here."""
+    settings = ArqRedisSettings.from_dsn(redis_url)
+    settings.conn_retries = 0
+    settings.conn_timeout = 5
+    return settings
+
+
+def open_redis(redis_url: str) -> Redis:
+    """A client that gives up soon: whoever reminds must not wait."""
+    return Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
+
+
+class WakeUps:
+    """Tells the workers, after a commit, which integrations have something due.
+
+    Wake-ups of one process within two milliseconds become one message.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        """Borrow a client; the owner closes it."""
+        self._redis = redis
+        self._waiting: set[UUID] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def wake(self, integration_ids: Iterable[UUID]) -> None:
+        """Send soon; returns at once and never raises."""
+        is_scheduled = bool(self._waiting)
+        self._waiting.update(UUID(int=one.int) for one in integration_ids)
+        if self._waiting and not is_scheduled:
+            task = asyncio.get_running_loop().create_task(self._send())
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def aclose(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._sending)
+
+    async def _send(self) -> None:
+        await asyncio.sleep(COALESCE_S)
+        batch, self._waiting = self._waiting, set()
+        try:
+            await self._redis.publish(WAKE_CHANNEL, b"".join(one.bytes for one in batch))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("a wake-up was lost, the workers will look by themselves: %s", error)
+
+
+async def listen(redis_url: str, *, pause_s: float = 1.0) -> AsyncGenerator[list[UUID], None]:
+    """Yield the integrations of each wake-up, for ever; reconnects by itself.
+
+    An empty list is yielded after each (re)connection: wake-ups may have been missed, so look.
+    """
+    while True:
+        redis = Redis.from_url(redis_url, socket_connect_timeout=2, health_check_interval=10)
+        try:
+            async with redis.pubsub(ignore_subscribe_messages=True) as channel:
+                await channel.subscribe(WAKE_CHANNEL)
+                yield []
+                messages = cast("AsyncIterator[dict[str, bytes]]", channel.listen())
+                async for message in messages:
+                    data = message["data"]
+                    if len(data) % UUID_BYTES:
+                        continue
+                    yield [
+                        UUID(bytes=data[at : at + UUID_BYTES])
+                        for at in range(0, len(data), UUID_BYTES)
+                    ]
+        except (RedisError, OSError, TimeoutError):
+            await asyncio.sleep(pause_s)
+        finally:
+            with suppress(Exception):
+                await redis.aclose()
