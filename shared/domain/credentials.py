@@ -1,0 +1,62 @@
+"""What of an integration is sealed, and under which context each part is bound to its row."""
+
+from uuid import UUID
+
+import msgspec
+
+from shared.contracts.words import AuthKind
+from shared.domain.sealing import KeyRing
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach and convince the receiver; the URL counts, since for many it is the secret.
+
+    `username` is of basic auth; `name` and `value` are of header auth; `token` is the bearer's.
+    """
+
+    url: str
+    secret_headers: dict[str, str] = {}
+    auth_kind: AuthKind = AuthKind.NONE
+    token: str = ""
+    username: str = ""
+    password: str = ""
+    name: str = ""
+    value: str = ""
+
+
+def seal_credentials(
+    ring: KeyRing, credentials: Credentials, *, tenant_id: UUID, integration_id: UUID
+) -> bytes:
+    """Seal for the column `integration.sealed_config` of this row and no other."""
+    context = _context(tenant_id, integration_id, "config")
+    return ring.seal(msgspec.json.encode(credentials), context=context)
+
+
+def open_credentials(
+    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+) -> Credentials:
+    """Open what `seal_credentials` sealed.
+
+    Raises:
+        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+    """
+    context = _context(tenant_id, integration_id, "config")
+    return msgspec.json.decode(ring.open(sealed, context=context), type=Credentials)
+
+
+def seal_secret(ring: KeyRing, secret: str, *, tenant_id: UUID, integration_id: UUID) -> bytes:
+    """Seal a signing secret (`whsec_…` or `whsk_…`) for this row and no other."""
+    return ring.seal(secret.encode(), context=_context(tenant_id, integration_id, "secret"))
+
+
+def open_secret(ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID) -> str:
+    """Open what `seal_secret` sealed.
+
+    Raises:
+        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+    """
+    return ring.open(sealed, context=_context(tenant_id, integration_id, "secret")).decode()
+
+
+def _context(tenant_id: UUID, integration_id: UUID, field: str) -> str:
+    return f"{tenant_id}/integration/{integration_id}/{field}"
