@@ -1,0 +1,61 @@
+# Two commands for a newcomer: `make up` and `make test`. The rest is for those who stay.
+SHELL := /bin/sh
+PYTHON ?= python3
+UV := .uv/bin/uv
+BIN := .venv/bin
+ARGS ?= --demo
+WORKERS ?= 2
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.PHONY: help up test check fix bench setup lock
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: .venv/.product ## start everything and open the console; ARGS="…" goes to `guardian up`
+	@exec $(BIN)/guardian up --stop-with-parent $(ARGS)
+
+test: .venv/.dev ## run the whole suite on servers that it starts itself
+	@exec $(BIN)/pytest -n $(WORKERS) $(ARGS_TEST)
+
+check: .venv/.dev ## lint, format, types, arrows, spelling, tests, coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/pyright
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+	$(BIN)/coverage report --include='shared/domain/*,worker/delivery/*,api/services/*' --fail-under=90
+
+fix: .venv/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.dev ## measure; prints ratios within one run
+	$(BIN)/python -m tests.bench
+
+setup: .venv/.dev ## install everything, and the commit hooks where this is a git checkout
+	@[ ! -d .git ] || $(BIN)/prek install -q
+
+lock: $(UV) ## renew the pinned versions and their hashes
+	$(UV) pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-annotate pyproject.toml -o requirements.lock
+	$(UV) pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+
+# pip's --target needs neither venv nor ensurepip, and is allowed where the system's Python is managed.
+$(UV): .ci/uv.txt
+	@$(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --require-hashes --upgrade --target .uv -r .ci/uv.txt
+	@touch $@
+
+.venv/bin/python: | $(UV)
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
+
+.venv/.product: requirements.lock pyproject.toml | .venv/bin/python
+	@[ -e .venv/.dev ] || { $(UV) pip install -q --require-hashes -r requirements.lock && $(UV) pip install -q --no-deps -e .; }
+	@touch $@
+
+.venv/.dev: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@$(UV) pip install -q --require-hashes -r requirements-dev.lock
+	@$(UV) pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ .venv/.product

@@ -1,0 +1,1 @@
+"""What the API does to the data; takes a session, knows no HTTP."""

@@ -1,0 +1,1 @@
+"""The foundation: what at least two processes need."""

@@ -1,0 +1,157 @@
+"""Where a tenant wants its events sent."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, UnsetType
+
+from shared.contracts.postures import Instant, Label, Request, Resource
+from shared.contracts.words import AuthKind, PayloadFormat, Scope
+
+IntegrationKey = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[a-z][a-z0-9]*(_[a-z0-9]+)*\Z",
+        max_length=64,
+        description="Unique within the tenant: lower case, digits, underscores.",
+    ),
+]
+Scopes = Annotated[list[Scope], Meta(min_length=1, max_length=6)]
+HeaderValue = Annotated[str, Meta(max_length=1024)]
+Headers = Annotated[dict[str, HeaderValue], Meta(max_length=20)]
+Description = Annotated[str, Meta(max_length=500)]
+Url = Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class AuthConfig(Request, frozen=True, kw_only=True):
+    """How the receiver recognises Guardian; `token`, `password` and `value` are write-only.
+
+    `bearer` needs `token`; `basic` needs `username` and `password`; `header` needs `name` and
+    `value`.
+    """
+
+    kind: AuthKind
+    token: HeaderValue | None = None
+    username: Annotated[str, Meta(max_length=256)] | None = None
+    password: HeaderValue | None = None
+    name: Annotated[str, Meta(max_length=64)] | None = None
+    value: HeaderValue | None = None
+
+
+class IntegrationConfig(Request, frozen=True, kw_only=True):
+    """How to reach the receiver. URL, secret headers and credentials are sealed, never answered."""
+
+    webhook_url: Url
+    format: PayloadFormat = PayloadFormat.STANDARD
+    headers: Headers = {}
+    secret_headers: Headers = {}
+    auth: AuthConfig | None = None
+    signature: Annotated[str, Meta(pattern=r"\A(v1|v1a)\Z")] = "v1"
+
+
+class NewIntegration(Request, frozen=True, kw_only=True):
+    """An integration to be made."""
+
+    integration_key: IntegrationKey
+    label: Label
+    description: Description = ""
+    is_enabled: bool = False
+    scopes: Scopes
+    config: IntegrationConfig
+
+
+class IntegrationChange(Request, frozen=True, kw_only=True):
+    """What may be changed; what is left out stays. A given `config` replaces the whole config."""
+
+    label: Label | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    is_enabled: bool | UnsetType = UNSET
+    scopes: Scopes | UnsetType = UNSET
+    config: IntegrationConfig | UnsetType = UNSET
+
+
+class IntegrationUpdate(IntegrationChange, frozen=True, kw_only=True):
+    """One of many changes; `version`, where given, must be the present one."""
+
+    id: UUID
+    version: int | UnsetType = UNSET
+
+
+class IntegrationUpdates(Request, frozen=True, kw_only=True):
+    """Changes that are made all together or not at all."""
+
+    updates: Annotated[list[IntegrationUpdate], Meta(min_length=1, max_length=100)]
+
+
+class WebhookStats(Resource, frozen=True, kw_only=True):
+    """How an integration's deliveries stand; `total_events` counts its deliveries."""
+
+    total_events: int = 0
+    pending: int = 0
+    delivered: int = 0
+    failed: int = 0
+    discarded: int = 0
+    events_last_24h: int = 0
+    last_delivered_at: Instant | None = None
+    last_error: str | None = None
+
+
+class ConfigSummary(Resource, frozen=True, kw_only=True):
+    """What may be shown of a config: no URL beyond its host, no secret."""
+
+    webhook_host: str
+    url_hint: Annotated[str, Meta(description="The last four characters of the URL.")]
+    format: PayloadFormat
+    signature: str
+    header_names: list[str]
+    secret_header_names: list[str]
+    auth_kind: AuthKind
+    has_secret: bool
+    verifying_key: Annotated[
+        str | None, Meta(description="`whpk_…` where the signature is v1a.")
+    ] = None
+
+
+class Integration(Resource, frozen=True, kw_only=True):
+    """An integration as it stands; `disabled_reason` says why Guardian switched it off."""
+
+    id: UUID
+    integration_key: str
+    label: str
+    description: str
+    is_enabled: bool
+    disabled_reason: str | None = None
+    scopes: list[Scope]
+    version: int
+    created_at: Instant
+    updated_at: Instant
+    last_synced_at: Instant | None = None
+    config_summary: ConfigSummary
+    webhook_stats: WebhookStats
+    signing_secret: Annotated[
+        str | None, Meta(description="Shown once, in the answer that creates it.")
+    ] = None
+
+
+class IntegrationsUpdated(Resource, frozen=True, kw_only=True):
+    """The changed integrations, in the order of the request."""
+
+    updated: list[Integration]
+
+
+class QueuedTest(Resource, frozen=True, kw_only=True):
+    """One test event on its way."""
+
+    integration_id: UUID
+    integration_key: str
+    event_id: UUID
+    delivery_id: UUID
+
+
+class TestsQueued(Resource, frozen=True, kw_only=True):
+    """The test events that were queued; watch them under `/deliveries/{id}`."""
+
+    __test__ = False  # pytest collects by name
+
+    test_events_created: int
+    integrations: list[QueuedTest]

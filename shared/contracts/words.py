@@ -1,0 +1,194 @@
+"""The tokens of the field: one word, one meaning, in the API, on the wire and on screen."""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """The six domains; an integration's scopes say which of them it hears about."""
+
+    READINESS = "readiness"
+    UPLIFT = "uplift"
+    EDITIONS = "editions"
+    EXECUTIVE_REPORTS = "executive_reports"
+    ADOPTION = "adoption"
+    LIFECYCLE = "lifecycle"
+
+
+class EventType(StrEnum):
+    """What an event says has happened."""
+
+    READINESS_UPDATED = "readiness_updated"
+    UPLIFT_PLAN_CREATED = "uplift_plan_created"
+    UPLIFT_PLAN_UPDATED = "uplift_plan_updated"
+    EDITION_FIT_COMPUTED = "edition_fit_computed"
+    EXECUTIVE_REPORT_CREATED = "executive_report_created"
+    ADOPTION_SCORES_COMPUTED = "adoption_scores_computed"
+    META_LIFECYCLE_RUN_COMPLETED = "meta_lifecycle_run_completed"
+    TEST = "test"
+
+
+SCOPE_OF: dict[EventType, Scope | None] = {
+    EventType.READINESS_UPDATED: Scope.READINESS,
+    EventType.UPLIFT_PLAN_CREATED: Scope.UPLIFT,
+    EventType.UPLIFT_PLAN_UPDATED: Scope.UPLIFT,
+    EventType.EDITION_FIT_COMPUTED: Scope.EDITIONS,
+    EventType.EXECUTIVE_REPORT_CREATED: Scope.EXECUTIVE_REPORTS,
+    EventType.ADOPTION_SCORES_COMPUTED: Scope.ADOPTION,
+    EventType.META_LIFECYCLE_RUN_COMPLETED: Scope.LIFECYCLE,
+    EventType.TEST: None,
+}
+"""The scope follows from the type, so the two cannot disagree; `test` ignores scopes."""
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands; the last two are final."""
+
+    PENDING = "pending"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    DISCARDED = "discarded"
+
+
+class Role(StrEnum):
+    """What a key may do."""
+
+    READER = "reader"
+    INGEST = "ingest"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+
+
+class Band(StrEnum):
+    """Readiness by score: from 0, 40, 60 and 80."""
+
+    BASELINE = "baseline"
+    OPERATIONAL = "operational"
+    MATURE = "mature"
+    NETWORK_INTELLIGENT = "network_intelligent"
+
+
+class CapabilityStatus(StrEnum):
+    """How far one capability is set up."""
+
+    NOT_CONFIGURED = "not_configured"
+    PARTIAL = "partial"
+    READY = "ready"
+    ADVANCED = "advanced"
+
+
+class Dimension(StrEnum):
+    """What adoption is measured in."""
+
+    CORE = "core"
+    AI_INTELLIGENCE = "ai_intelligence"
+    QA_CHAOS = "qa_chaos"
+    NETWORK_INTELLIGENCE = "network_intelligence"
+    GOVERNANCE = "governance"
+    META = "meta"
+
+
+class AdoptionStatus(StrEnum):
+    """How much something is used; `unknown` where nothing was measured."""
+
+    INACTIVE = "inactive"
+    LIGHT = "light"
+    REGULAR = "regular"
+    POWER = "power"
+    UNKNOWN = "unknown"
+
+
+class SubDimensionStatus(StrEnum):
+    """How much one sub-dimension is used."""
+
+    INACTIVE = "inactive"
+    LIGHT = "light"
+    REGULAR = "regular"
+    POWER = "power"
+
+
+class FitStatus(StrEnum):
+    """Edition fit by score: from 0, 25, 60 and 90."""
+
+    NOT_STARTED = "not_started"
+    EMERGING = "emerging"
+    ALIGNED = "aligned"
+    EXCEEDS = "exceeds"
+
+
+class PlanStatus(StrEnum):
+    """Where an uplift plan stands."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    ARCHIVED = "archived"
+
+
+class TaskStatus(StrEnum):
+    """Where a task of an uplift plan stands."""
+
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    DONE = "done"
+
+
+class Priority(StrEnum):
+    """How much a task matters."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Category(StrEnum):
+    """What part of the product a task is about."""
+
+    CORE = "core"
+    AI_INTELLIGENCE = "ai_intelligence"
+    QA_CHAOS = "qa_chaos"
+    NETWORK_INTELLIGENCE = "network_intelligence"
+    GOVERNANCE = "governance"
+    OTHER = "other"
+
+
+class ReportType(StrEnum):
+    """What period an executive report is about."""
+
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    CUSTOM = "custom"
+    SNAPSHOT = "snapshot"
+
+
+class Trend(StrEnum):
+    """Which way a value went: at least one point, else flat; fewer than two values: unknown."""
+
+    UP = "up"
+    FLAT = "flat"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Freshness(StrEnum):
+    """Whether a block's data is what one may rely on."""
+
+    OK = "ok"
+    STALE = "stale"
+    MISSING = "missing"
+
+
+class PayloadFormat(StrEnum):
+    """The shape in which an integration wants its events."""
+
+    STANDARD = "standard"
+
+
+class AuthKind(StrEnum):
+    """How the receiver recognises Guardian, beside the signature."""
+
+    NONE = "none"
+    BEARER = "bearer"
+    BASIC = "basic"
+    HEADER = "header"

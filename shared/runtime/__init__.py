@@ -1,0 +1,1 @@
+"""The roof: the command line and the embedded servers; imported by nobody."""

@@ -1,0 +1,1 @@
+"""The window: speaks HTTP to the API, knows nothing else."""

@@ -1,0 +1,1 @@
+"""The back door: delivers webhooks, keeps house."""

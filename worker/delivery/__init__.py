@@ -1,0 +1,1 @@
+"""The delivery engine, one file per step of the flow."""
