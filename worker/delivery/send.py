@@ -1,0 +1,281 @@
+"""The only POST: a signed request out, an `Outcome` back, and nothing else on the wire.
+
+No redirect is followed, no proxy, cookie or password file of the environment is used, nothing is
+decompressed. The answer's status decides, once its body has ended or 16 KiB of it were read,
+whatever comes first: a receiver with more to say has answered long before, and one that drips is
+cut off at the deadline and has not succeeded.
+
+Connections are kept and reused for a minute: a reused one was judged when it was dialled, and an
+open connection cannot change its address. When a kept connection turns out to have been closed by
+the receiver before a byte of the answer came, libcurl sends the request again on a fresh one, with
+the same `webhook-id`.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Protocol
+
+import certifi
+import pycurl
+from pycurl.async_multi import AsyncCurlMulti
+
+from shared.domain.addresses import EgressRules
+from worker.delivery.outcome import Fault, Outcome
+from worker.delivery.retry import retry_after
+from worker.delivery.target import Gate
+
+DEADLINE_S = 15.0
+CONNECT_DEADLINE_S = 5.0
+ANSWER_CAP = 16 * 1024
+CONNECTION_AGE_S = 60
+IDLE_CONNECTIONS = 1024
+EXCERPT_LENGTH = 256
+
+_EXCERPT_BYTES = 1024
+_SUCCESS_LIMIT = 300
+_RETRY_AFTER = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# Anything that could be an address, a link, a number of somebody, or a token. Wider than the rules
+# for what may come in, since a receiver can echo anything and nobody misses a lost word here.
+_BLOTTED = re.compile(r"\S*@\S*|\w+://\S*|\S*\d{5}\S*|\+?(?:\d[ ()./-]{0,2}){7,}|[\w+/=-]{24,}")
+
+_OK = 0
+_FAULTS: dict[int, Fault] = {
+    pycurl.E_COULDNT_RESOLVE_HOST: Fault.DNS,
+    pycurl.E_COULDNT_CONNECT: Fault.CONNECT,
+    pycurl.E_SSL_CONNECT_ERROR: Fault.TLS,
+    pycurl.E_PEER_FAILED_VERIFICATION: Fault.TLS,
+    pycurl.E_SSL_CERTPROBLEM: Fault.TLS,
+    pycurl.E_SSL_CIPHER: Fault.TLS,
+    pycurl.E_SSL_ISSUER_ERROR: Fault.TLS,
+    pycurl.E_SSL_INVALIDCERTSTATUS: Fault.TLS,
+    pycurl.E_GOT_NOTHING: Fault.RESET,
+    pycurl.E_SEND_ERROR: Fault.RESET,
+    pycurl.E_RECV_ERROR: Fault.RESET,
+    pycurl.E_PARTIAL_FILE: Fault.RESET,
+    pycurl.E_OUT_OF_MEMORY: Fault.INTERNAL,
+    pycurl.E_SSL_CACERT_BADFILE: Fault.INTERNAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request as it will travel.
+
+    Attributes:
+        url: normalised, as `addresses.Target.url` gives it.
+        headers: all that are ours, `user-agent` and the signature included; `host` and
+            `content-length` are added on the way.
+        body: the signed bytes.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Something that sends."""
+
+    async def post(self, request: Prepared) -> Outcome:
+        """Send once and tell what came of it; an unhappy receiver is an outcome, not an error."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give up what is under way and let go of every connection."""
+        ...
+
+
+class CurlTransport:
+    """Sends with libcurl on the running loop, asyncio's own or uvloop."""
+
+    def __init__(
+        self,
+        rules: EgressRules,
+        *,
+        clock: Callable[[], datetime],
+        ca_file: str | None = None,
+        deadline_s: float = DEADLINE_S,
+        connect_deadline_s: float = CONNECT_DEADLINE_S,
+        idle_connections: int = IDLE_CONNECTIONS,
+    ) -> None:
+        """Prepare to send; the first `post` binds it to its loop.
+
+        Args:
+            rules: the operator's exceptions to public addresses over https.
+            clock: dates the outcomes.
+            ca_file: certificate authorities (PEM) to trust instead of certifi's.
+            deadline_s: for the whole of an attempt.
+            connect_deadline_s: of it, for the name, the connection and the TLS handshake.
+            idle_connections: how many kept connections before the oldest is closed.
+        """
+        self._rules = rules
+        self._clock = clock
+        self._ca_file = ca_file or certifi.where()
+        self._deadline_ms = round(deadline_s * 1000)
+        self._connect_deadline_ms = round(connect_deadline_s * 1000)
+        self._multi = AsyncCurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, idle_connections)
+        self._spare: list[_Exchange] = []
+        self._is_closed = False
+
+    async def post(self, request: Prepared) -> Outcome:
+        """Send once.
+
+        Raises:
+            ValueError: a header holds a line break or is not ASCII, so that it would become another
+                header.
+        """
+        started_at = self._clock()
+        if self._is_closed:
+            return Outcome(started_at, 0, fault=Fault.INTERNAL)
+        exchange = self._spare.pop() if self._spare else self._built()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        code = _OK
+        try:
+            exchange.load(request)
+            await self._multi.add_handle(exchange.handle)
+        except pycurl.error as error:
+            code = int(error.args[0])
+        except asyncio.CancelledError:
+            exchange.handle.close()
+            task = asyncio.current_task()
+            if not self._is_closed or (task is not None and task.cancelling()):
+                raise
+            return Outcome(started_at, _milliseconds(loop.time() - began), fault=Fault.INTERNAL)
+        outcome = exchange.outcome(
+            code, started_at=started_at, duration_ms=_milliseconds(loop.time() - began)
+        )
+        self._spare.append(exchange)
+        return outcome
+
+    async def aclose(self) -> None:
+        """Close every connection; a `post` under way ends with an `internal` fault."""
+        self._is_closed = True
+        await self._multi.aclose()
+        for exchange in self._spare:
+            exchange.handle.close()
+        self._spare.clear()
+
+    def _built(self) -> "_Exchange":
+        exchange = _Exchange(Gate(self._rules.allowed_nets))
+        handle = exchange.handle
+        http = pycurl.PROTO_HTTP if self._rules.is_http_allowed else 0
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTPS | http)
+        handle.setopt(pycurl.CAINFO, self._ca_file)
+        handle.setopt(pycurl.TIMEOUT_MS, self._deadline_ms)
+        handle.setopt(pycurl.CONNECTTIMEOUT_MS, self._connect_deadline_ms)
+        return exchange
+
+
+class _Exchange:
+    """An easy handle with what never changes set once, and the buffers of the answer."""
+
+    __slots__ = ("_body", "_gate", "_head", "_read", "handle")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._head = BytesIO()
+        self._body = bytearray()
+        self._read = 0
+        self.handle = pycurl.Curl()
+        for option, value in (
+            (pycurl.OPENSOCKETFUNCTION, gate.open),
+            (pycurl.HEADERFUNCTION, self._head.write),
+            (pycurl.WRITEFUNCTION, self._take),
+            (pycurl.POST, 1),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.PROXY, ""),
+            (pycurl.NETRC, 0),
+            (pycurl.HTTP_CONTENT_DECODING, 0),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+            (pycurl.PATH_AS_IS, 1),
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+            (pycurl.MAXAGE_CONN, CONNECTION_AGE_S),
+            (pycurl.MAXLIFETIME_CONN, CONNECTION_AGE_S),
+        ):
+            self.handle.setopt(option, value)
+
+    def load(self, request: Prepared) -> None:
+        """Set what belongs to this request and forget the previous one."""
+        lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers]
+        lines.append("Expect:")  # libcurl's way to leave a header of its own out
+        text = "\n".join(lines)
+        if not text.isascii() or "\r" in text or text.count("\n") >= len(lines):
+            raise ValueError("a header is one line of ASCII")
+        self._gate.reset()
+        self._head.seek(0)
+        self._head.truncate()
+        self._body.clear()
+        self._read = 0
+        self.handle.setopt(pycurl.URL, request.url)
+        self.handle.setopt(pycurl.HTTPHEADER, lines)
+        self.handle.setopt(pycurl.POSTFIELDS, request.body)
+
+    def outcome(self, code: int, *, started_at: datetime, duration_ms: int) -> Outcome:
+        """Read the end of a transfer that ended with libcurl's `code`."""
+        status = int(self.handle.getinfo(pycurl.RESPONSE_CODE)) or None
+        is_capped = code == pycurl.E_WRITE_ERROR and self._read >= ANSWER_CAP
+        fault = None if code == _OK or is_capped else self._fault(code, status)
+        asked: timedelta | None = None
+        if status is not None and status >= _SUCCESS_LIMIT:
+            values = _RETRY_AFTER.findall(self._head.getvalue())
+            if values:
+                ended_at = started_at + timedelta(milliseconds=duration_ms)
+                asked = retry_after(values[-1].decode("latin-1"), now=ended_at)
+        return Outcome(
+            started_at,
+            duration_ms,
+            status_code=status,
+            fault=fault,
+            retry_after=asked,
+            excerpt=excerpt_of(bytes(self._body)) if self._body else "",
+        )
+
+    def _take(self, chunk: bytes) -> int:
+        room = _EXCERPT_BYTES - len(self._body)
+        if room > 0:
+            self._body += chunk[:room]
+        self._read += len(chunk)
+        return len(chunk) if self._read < ANSWER_CAP else 0
+
+    def _fault(self, code: int, status: int | None) -> Fault:
+        if self._gate.is_starved:
+            return Fault.INTERNAL
+        if self._gate.is_refused and code == pycurl.E_COULDNT_CONNECT:
+            return Fault.ADDRESS_REFUSED
+        if code != pycurl.E_OPERATION_TIMEDOUT:
+            return _FAULTS.get(code, Fault.PROTOCOL)
+        return Fault.TOO_SLOW if status is not None else self._missed_phase()
+
+    def _missed_phase(self) -> Fault:
+        """Say how far a transfer came that ran into a deadline before an answer began."""
+        # libcurl dates each later phase with the end of a transfer that never reached it, so only a
+        # request that went out and found no answer has the one date without the other.
+        if self.handle.getinfo(pycurl.POSTTRANSFER_TIME_T) and not self.handle.getinfo(
+            pycurl.STARTTRANSFER_TIME_T
+        ):
+            return Fault.TIMEOUT
+        if not self.handle.getinfo(pycurl.NAMELOOKUP_TIME_T):
+            return Fault.DNS
+        if not self.handle.getinfo(pycurl.CONNECT_TIME_T):
+            return Fault.CONNECT
+        return Fault.TLS
+
+
+def excerpt_of(answer: bytes) -> str:
+    """Make an answer's beginning fit to be kept: printable, blotted, at most 256 characters."""
+    text = answer[:_EXCERPT_BYTES].decode("utf-8", errors="ignore")
+    words = "".join(sign if sign.isprintable() else " " for sign in text).split()
+    return _BLOTTED.sub("\u2026", " ".join(words))[:EXCERPT_LENGTH]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
