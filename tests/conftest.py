@@ -7,7 +7,7 @@ once; a test that asks for `database` gets a copy of it, on a pool under the app
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -164,3 +164,29 @@ async def make_tenant(name: str, *, clock: Clock) -> UUID:
             clock(),
         )
     return tenant_id
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Print one line of what was measured or counted, below the results of the whole run."""
+    return lambda line: record_property("figure", line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures, from whichever worker of the run they come."""
+    reports: list[pytest.TestReport] = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if isinstance(report, pytest.TestReport)
+    ]
+    lines = [
+        str(value)
+        for report in reports
+        for name, value in report.user_properties
+        if name == "figure"
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)
