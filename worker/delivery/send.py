@@ -14,7 +14,6 @@ the same `webhook-id`.
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Protocol
@@ -25,6 +24,7 @@ from pycurl.async_multi import AsyncCurlMulti
 
 from shared.domain.addresses import EgressRules
 from worker.delivery.outcome import Fault, Outcome
+from worker.delivery.prepare import Prepared
 from worker.delivery.retry import retry_after
 from worker.delivery.target import Gate
 
@@ -59,22 +59,6 @@ _FAULTS: dict[int, Fault] = {
     pycurl.E_OUT_OF_MEMORY: Fault.INTERNAL,
     pycurl.E_SSL_CACERT_BADFILE: Fault.INTERNAL,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request as it will travel.
-
-    Attributes:
-        url: normalised, as `addresses.Target.url` gives it.
-        headers: all that are ours, `user-agent` and the signature included; `host` and
-            `content-length` are added on the way.
-        body: the signed bytes.
-    """
-
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 class Transport(Protocol):

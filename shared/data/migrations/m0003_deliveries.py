@@ -43,7 +43,7 @@ CREATE TABLE integration (
 );
 CREATE UNIQUE INDEX integration_key ON integration (tenant_id, integration_key)
   WHERE deleted_at IS NULL;
-CREATE INDEX integration_shard ON integration (shard);
+CREATE INDEX integration_shard ON integration (shard, id);
 COMMENT ON TABLE integration IS
   'A deleted one stays, emptied of its secrets, so that past deliveries keep their audit.';
 COMMENT ON COLUMN integration.sealed_config IS
@@ -78,7 +78,7 @@ CREATE TABLE delivery_due (
     ON DELETE CASCADE,
   FOREIGN KEY (tenant_id, event_id) REFERENCES event (tenant_id, id) ON DELETE CASCADE
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX delivery_due_retry ON delivery_due (next_attempt_at)
+CREATE INDEX delivery_due_retry ON delivery_due (integration_id, next_attempt_at)
   WHERE next_attempt_at IS NOT NULL;
 COMMENT ON TABLE delivery_due IS
   'The queue: a row exists only while its delivery is undelivered. next_attempt_at is NULL until

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from shared.domain.addresses import EgressRules
 from worker.delivery.outcome import Fault, Outcome
-from worker.delivery.send import CurlTransport, Prepared, excerpt_of
+from worker.delivery.prepare import Prepared
+from worker.delivery.send import CurlTransport, excerpt_of
 from worker.delivery.target import Gate
 
 LOOPBACK = EgressRules(
