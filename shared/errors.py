@@ -84,6 +84,13 @@ class TooLargeError(GuardianError):
     status = 413
 
 
+class UnsupportedMediaError(GuardianError):
+    """The body is not in a format that Guardian reads here."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
 class InvalidError(GuardianError):
     """The request was understood but a field was refused."""
 
@@ -133,3 +140,9 @@ class AddressRefusedError(GuardianError):
 
     code = "address_refused"
     status = 422
+
+
+class PayloadRefusedError(GuardianError):
+    """A payload held what may not leave, so it was not made."""
+
+    code = "payload_refused"

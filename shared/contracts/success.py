@@ -8,11 +8,16 @@ from msgspec import Meta
 
 from shared.contracts.postures import Instant, Resource
 from shared.contracts.words import (
+    ActionCode,
     AdoptionStatus,
     Band,
+    CapabilityStatus,
     Dimension,
     FitStatus,
     Freshness,
+    Granularity,
+    RiskCode,
+    Severity,
     Trend,
 )
 
@@ -30,9 +35,22 @@ class Block(Movement, frozen=True, kw_only=True):
     """What all six blocks share; `missing` means nothing was ever observed, never 0."""
 
     status: Freshness
-    as_of: Instant | None = None
+    as_of: Annotated[Instant | None, Meta(description="When the newest observation was made.")] = (
+        None
+    )
     age_days: float | None = None
     is_derived: bool = False
+    formula_version: int | None = None
+
+
+class CapabilityItem(Resource, frozen=True, kw_only=True):
+    """One capability's score, and how it moved since the snapshot before."""
+
+    key: str
+    label: str
+    score: float
+    status: CapabilityStatus
+    delta: float | None = None
 
 
 class ReadinessBlock(Block, frozen=True, kw_only=True):
@@ -42,6 +60,12 @@ class ReadinessBlock(Block, frozen=True, kw_only=True):
     band: Band | None = None
     last_computed_at: Instant | None = None
     capability_count: int = 0
+    coverage: Annotated[
+        float | None, Meta(description="Share of the catalogue's capabilities scored, 0 to 1.")
+    ] = None
+    capabilities: list[CapabilityItem] = []
+    largest_gain: CapabilityItem | None = None
+    largest_loss: CapabilityItem | None = None
     series: Annotated[
         list[float | None], Meta(description="Last value of each of 18 ISO weeks, oldest first.")
     ] = []
@@ -58,14 +82,21 @@ class EditionItem(Resource, frozen=True, kw_only=True):
 
 
 class EditionsBlock(Block, frozen=True, kw_only=True):
-    """Edition fit, from the newest computation, best fit first; the movement is of the best fit."""
+    """Each active edition's newest fit, best first; the movement is of the main edition's fit.
+
+    The main edition is the one the producer calls primary, else the one that fits best.
+    """
 
     items: list[EditionItem] = []
+    main_key: str | None = None
     series: list[float | None] = []
 
 
 class UpliftBlock(Block, frozen=True, kw_only=True):
-    """Active plans and their tasks; the percentage is null where there is no task."""
+    """Active plans and their tasks; the percentage is null where there is no task.
+
+    The movement is of the percentage; its previous value is that of one week before.
+    """
 
     active_plans: int | None = None
     draft_plans: int | None = None
@@ -76,6 +107,9 @@ class UpliftBlock(Block, frozen=True, kw_only=True):
     completion_percentage: int | None = None
     expected_percentage: Annotated[
         int | None, Meta(description="Where the active plans' dates say today should stand.")
+    ] = None
+    days_since_completion: Annotated[
+        float | None, Meta(description="Since a task of an active plan was last done.")
     ] = None
 
 
@@ -118,17 +152,20 @@ class LifecycleBlock(Block, frozen=True, kw_only=True):
     total_compacted: int | None = None
     total_deleted: int | None = None
     operations_successful: int | None = None
+    operations_skipped: int | None = None
     operations_failed: int | None = None
 
 
 class Risk(Resource, frozen=True, kw_only=True):
     """One risk with its evidence and the one action that answers it."""
 
-    code: str
-    severity: str
-    since: Instant | None = None
+    code: RiskCode
+    severity: Severity
+    since: Annotated[
+        Instant | None, Meta(description="Since when it is known to hold, at most 18 weeks back.")
+    ] = None
     evidence: dict[str, float | int | str | None]
-    action_code: str
+    action_code: ActionCode
 
 
 class Overview(Resource, frozen=True, kw_only=True):
@@ -163,7 +200,7 @@ class Period(Resource, frozen=True, kw_only=True):
 class History(Resource, frozen=True, kw_only=True, rename={"from_": "from"}):
     """The periods of a range."""
 
-    granularity: str
+    granularity: Granularity
     from_: Instant
     to: Instant
     as_of: Instant

@@ -179,6 +179,48 @@ class Freshness(StrEnum):
     MISSING = "missing"
 
 
+class Granularity(StrEnum):
+    """How long one period of the history is; weeks are ISO weeks, from Monday."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class RiskCode(StrEnum):
+    """What is at risk."""
+
+    SCORE_LOW = "score_low"
+    SCORE_DROP_4W = "score_drop_4w"
+    ADOPTION_NARROW = "adoption_narrow"
+    PLAN_STALLED = "plan_stalled"
+    PLAN_BLOCKED = "plan_blocked"
+    EDITION_MISFIT = "edition_misfit"
+    DATA_STALE = "data_stale"
+    REPORT_MISSING = "report_missing"
+
+
+class Severity(StrEnum):
+    """How soon a risk wants an answer."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class ActionCode(StrEnum):
+    """The one action that answers a risk."""
+
+    RAISE_WEAKEST_CAPABILITY = "raise_weakest_capability"
+    REVIEW_LARGEST_LOSS = "review_largest_loss"
+    ACTIVATE_NEXT_DIMENSION = "activate_next_dimension"
+    RESUME_PLAN = "resume_plan"
+    UNBLOCK_TASKS = "unblock_tasks"
+    REVIEW_EDITION = "review_edition"
+    CHECK_PRODUCER = "check_producer"
+    PUBLISH_REPORT = "publish_report"
+
+
 class PayloadFormat(StrEnum):
     """The shape in which an integration wants its events."""
 
