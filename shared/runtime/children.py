@@ -24,7 +24,7 @@ def spawn(
     The tie belongs to the calling thread: call from one that lives as long as the server shall.
     """
     return subprocess.Popen(  # noqa: S603 - the command is ours
-        tethered(command, folder=folder, death_signal=death_signal),
+        tethered(command, death_signal=death_signal, folder=folder),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -37,11 +37,13 @@ def spawn(
 
 
 def tethered(
-    command: Sequence[str], *, folder: DataFolder, death_signal: signal.Signals
+    command: Sequence[str], *, death_signal: signal.Signals, folder: DataFolder | None = None
 ) -> list[str]:
-    """`command`, preceded by what ties it to this process and drops root."""
-    account = folder.account
-    words = (death_signal.value, account.uid, account.gid, os.getpid(), folder.path)
+    """`command`, preceded by what ties it to this process and, given a folder, drops root."""
+    uid, gid = os.geteuid(), os.getegid()
+    if folder is not None:
+        uid, gid = folder.account.uid, folder.account.gid
+    words = (death_signal.value, uid, gid, os.getpid(), folder.path if folder else "-")
     return [sys.executable, "-I", "-S", tether.__file__, *map(str, words), *command]
 
 

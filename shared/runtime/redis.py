@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from redis import Redis, RedisError
+
 from shared.errors import StartError
 from shared.runtime import binaries, children
 from shared.runtime.folder import Account, DataFolder
@@ -121,6 +123,20 @@ class EmbeddedRedis:
             raise StartError(f"Redis was not ready within {READY_SECONDS} s: see {log}.")
         output = children.output_since(log, offset)
         raise children.failure("Redis", folder=folder.path, log=log, output=output)
+
+
+def check(url: str) -> None:
+    """Ask the Redis at `url` for a sign of life.
+
+    Raises:
+        StartError: it gives none; the sentence holds no password.
+    """
+    try:
+        with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            client.ping()
+    except (RedisError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise StartError(f"Redis cannot be reached by REDIS_URL: {reason}.") from None
 
 
 def _answers(endpoint: Path) -> bool:

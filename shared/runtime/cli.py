@@ -1,0 +1,240 @@
+"""The one command, `guardian`.
+
+Here is only how it is called. What a command needs is imported when it runs, so that `--help`
+answers at once. Exit codes: 0 done, 1 failed with a sentence on stderr, 2 called the wrong way.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol
+from uuid import UUID
+
+from shared.errors import GuardianError
+from shared.runtime import tether
+
+Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+
+class Commands(Protocol):
+    """What argparse gives to add commands to; its own class has no public name."""
+
+    def add_parser(
+        self,
+        name: str,
+        *,
+        help: str,  # noqa: A002 - argparse's word
+        description: str,
+    ) -> argparse.ArgumentParser:
+        """A parser for the command `name`."""
+        ...
+
+
+PROCESSES: Mapping[str, str] = {
+    "api": "serve the HTTP API",
+    "worker": "deliver webhooks and keep house",
+    "tui": "the console, on GUARDIAN_API_URL with GUARDIAN_API_KEY",
+}
+ROLES = ("reader", "ingest", "admin", "operator")
+MAX_PORT = 65535
+FAILED = 1
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run the command that the command line names, and exit."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run one command and return its exit code; `--help` and wrong usage raise SystemExit."""
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.command not in PROCESSES:
+        options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if getattr(options, "stop_with_parent", False):
+        tether.tie(signal.SIGTERM, parent=os.getppid())
+    try:
+        if options.command in PROCESSES:
+            # The process takes our place, so signals and exit codes are its own.
+            os.execv(sys.executable, [sys.executable, "-P", "-m", options.command, *rest])
+        return _find(options.run)(options, env)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except GuardianError as error:
+        sys.stderr.write(f"guardian: {error.detail}\n")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        text = " ".join(str(error).split())
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        sys.stderr.write(f"guardian: This failed unexpectedly: {said}\n")
+        return FAILED
+
+
+def _find(name: str) -> Command:
+    """The function `module:function` below `shared.runtime`."""
+    module, _, function = name.partition(":")
+    found: Command = getattr(importlib.import_module(f"shared.runtime.{module}"), function)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="guardian",
+        allow_abbrev=False,
+        description="Guardian Z07: success metadata in, signed webhooks out.",
+        epilog="Settings come from the environment: `guardian settings` lists them.",
+    )
+    parser.set_defaults(parser=parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_up(commands)
+    for name, what in PROCESSES.items():
+        process = _command(commands, name, what, "")
+        _add_stop_with_parent(process)
+    migrate = _command(
+        commands,
+        "migrate",
+        "apply migrations as the owner of the tables",
+        "database:migrate_command",
+    )
+    migrate.add_argument("--check", action="store_true", help="only look; exit 1 if any is pending")
+    _add_data_dir(migrate)
+    doctor = _command(commands, "doctor", "check the whole system", "doctor:command")
+    _add_json(doctor)
+    _add_data_dir(doctor)
+    _add_tenants(commands)
+    _add_keys(commands)
+    _add_receiving(commands)
+    _command(commands, "settings", "print docs/settings.md", "settings_page:command")
+    return parser
+
+
+def _command(commands: Commands, name: str, what: str, run: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.")
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def _group(commands: Commands, name: str, what: str) -> Commands:
+    parser = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.")
+    return parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
+
+
+def _add_up(commands: Commands) -> None:
+    up = _command(commands, "up", "start the whole system, then the console", "up:command")
+    up.add_argument("--headless", action="store_true", help="no console; run until SIGTERM")
+    up.add_argument(
+        "--demo", action="store_true", help="with sample tenants, 18 months of history, a receiver"
+    )
+    up.add_argument(
+        "--port", type=_port, help="where the API listens (0: any free port; default 8080)"
+    )
+    up.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="write addresses and keys there when ready"
+    )
+    _add_data_dir(up)
+    _add_stop_with_parent(up)
+
+
+def _add_tenants(commands: Commands) -> None:
+    tenants = _group(commands, "tenants", "make, list and delete tenants")
+    create = _command(tenants, "create", "make a tenant", "operators:create_tenant")
+    create.add_argument("name", help="what people call it")
+    listing = _command(tenants, "list", "list tenants, newest first", "operators:list_tenants")
+    delete = _command(
+        tenants, "delete", "delete a tenant and all its data", "operators:delete_tenant"
+    )
+    delete.add_argument("tenant_id", type=UUID, help="its id")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    for one in (create, listing, delete):
+        _add_json(one)
+        _add_data_dir(one)
+
+
+def _add_keys(commands: Commands) -> None:
+    keys = _group(commands, "keys", "make, list and revoke keys")
+    create = _command(keys, "create", "make a key and show it this once", "operators:create_key")
+    create.add_argument("--role", choices=ROLES, required=True, help="what it may do")
+    create.add_argument("--label", required=True, help="what it is for")
+    create.add_argument("--expires-in-days", type=_days, metavar="DAYS", help="default: never")
+    listing = _command(keys, "list", "list keys, newest first", "operators:list_keys")
+    for one in (create, listing):
+        one.add_argument(
+            "--tenant", type=UUID, metavar="ID", help="whose; without it the operators' own"
+        )
+    revoke = _command(keys, "revoke", "refuse a key from now on", "operators:revoke_key")
+    revoke.add_argument("key_id", type=UUID, help="the id of the key, not the key")
+    for one in (create, listing, revoke):
+        _add_json(one)
+        _add_data_dir(one)
+
+
+def _add_receiving(commands: Commands) -> None:
+    listen = _command(commands, "listen", "receive webhooks and check them", "listen:command")
+    listen.add_argument("--port", type=_port, default=9009, help="default 9009; 0: any free port")
+    listen.add_argument(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="whsec_…",
+        help="may be repeated; any match verifies",
+    )
+    listen.add_argument(
+        "--secret-file", type=Path, metavar="FILE", help="more secrets, read at each arrival"
+    )
+    _add_json(listen)
+    _add_stop_with_parent(listen)
+    verify = _command(commands, "verify", "check one signature by hand", "listen:verify_command")
+    for name, what in (
+        ("--secret", "whsec_… (or whpk_… for v1a)"),
+        ("--id", "the header webhook-id"),
+        ("--timestamp", "the header webhook-timestamp"),
+        ("--signature", "the header webhook-signature"),
+    ):
+        verify.add_argument(name, required=True, help=what)
+    verify.add_argument(
+        "--body", type=Path, required=True, metavar="FILE", help="the raw body; - for stdin"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for a script")
+
+
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where `guardian up` keeps its data"
+    )
+
+
+def _add_stop_with_parent(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop-with-parent",
+        action="store_true",
+        help="stop when the parent process ends",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port lies between 0 and {MAX_PORT}")
+    return port
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("a key lives for a day at least")
+    return days
+
+
+if __name__ == "__main__":
+    main()
