@@ -32,7 +32,7 @@ async def migrate(dsn: str) -> list[str]:
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            missing = await _pending(connection)
+            missing = await pending_in(connection)
             if missing:
                 await _run_forwards()
             # The applied names are Piccolo's own bookkeeping; the application roles may read them.
@@ -58,19 +58,13 @@ async def pending(dsn: str) -> list[str]:
     """
     connection = await _connect(dsn)
     try:
-        return await _pending(connection)
+        return await pending_in(connection)
     finally:
         await connection.close()
 
 
-async def _connect(dsn: str) -> Connection:
-    try:
-        return await connect(dsn)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
-        raise StartError(f"PostgreSQL cannot be reached for migrating: {error}") from None
-
-
-async def _pending(connection: Connection) -> list[str]:
+async def pending_in(connection: Connection) -> list[str]:
+    """Like `pending`, on a connection that is open already."""
     manager = ForwardsMigrationManager(app_name=APP_CONFIG.app_name)
     modules = _quietly_import(manager)
     applied: set[str] = set()
@@ -80,6 +74,13 @@ async def _pending(connection: Connection) -> list[str]:
         )
         applied = {row["name"] for row in rows}
     return [name for name in sorted(modules) if name not in applied]
+
+
+async def _connect(dsn: str) -> Connection:
+    try:
+        return await connect(dsn)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
+        raise StartError(f"PostgreSQL cannot be reached for migrating: {error}") from None
 
 
 def _quietly_import(manager: ForwardsMigrationManager) -> list[str]:

@@ -1,0 +1,154 @@
+"""`python -m api`: settings, pool, server.
+
+One process. It refuses to start where row-level security would not bind it or the database is not
+of its version, and tells why in one sentence.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, cast
+
+import asyncpg
+import uvicorn
+import uvloop
+from litestar.types import ASGIApp
+
+from api.app import create_app
+from api.logs import log_requests, set_up_logging
+from api.settings import Settings, load_settings
+from shared.data.connection import connect
+from shared.data.engine import close_pool, open_pool
+from shared.data.migrate import pending_in
+from shared.data.roles import refuse_privileged
+from shared.data.session import API_ROLE, OPERATOR_ROLE
+from shared.domain.uuid7 import Ids
+from shared.errors import GuardianError, StartError
+from shared.jobs import WakeUps, open_redis
+
+HIGHEST_PORT = 65_535
+GRACE_S = 10
+"""How long SIGTERM waits for requests in flight; open streams end then, too."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 afterwards, 1 when it cannot start."""
+    parser = argparse.ArgumentParser(prog="guardian api", description="Serve the HTTP API.")
+    parser.add_argument("--host", help="address to listen on; default GUARDIAN_API_HOST")
+    parser.add_argument("--port", type=_port, help="port to listen on; default GUARDIAN_API_PORT")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_settings(os.environ)
+        set_up_logging(settings.log_level)
+        listener = _bind(
+            options.host or settings.api.guardian_api_host,
+            settings.api.guardian_api_port if options.port is None else options.port,
+        )
+        with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, listener))
+    except GuardianError as error:
+        sys.stderr.write(f"guardian api: {error.detail}\n")
+        return 1
+    except KeyboardInterrupt:
+        pass  # before the server took over the signals
+    return 0
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= HIGHEST_PORT:
+        raise ValueError
+    return port
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Take the port before anything else, so that a taken one is told in one sentence."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"{host} is not an address to listen on: {error.strerror}.") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    await _judge_database(settings.database.database_url)
+    await open_pool(
+        settings.database.database_url,
+        size=settings.database.guardian_database_pool_size,
+        name="guardian-api",
+    )
+    redis = open_redis(settings.redis.redis_url)
+    try:
+        app = create_app(
+            redis=redis,
+            wake_ups=WakeUps(redis),
+            ring=settings.ring,
+            pepper=settings.pepper,
+            egress=settings.egress,
+            clock=_now,
+            ids=Ids(_now),
+            entropy=os.urandom,
+        )
+        await _listen(log_requests(app), listener)
+    finally:
+        await redis.aclose()
+        await close_pool()
+
+
+async def _judge_database(dsn: str) -> None:
+    try:
+        connection = await connect(dsn)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
+        raise StartError(f"DATABASE_URL does not lead to a usable PostgreSQL: {error}") from None
+    try:
+        await refuse_privileged(connection, roles=(API_ROLE, OPERATOR_ROLE))
+        missing = await pending_in(connection)
+    finally:
+        await connection.close()
+    if missing:
+        raise StartError(
+            f"{len(missing)} migrations are pending in this database: run `guardian migrate`."
+        )
+
+
+async def _listen(app: ASGIApp, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        cast("Any", app),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    # The server repeats the signal that stopped it, which would end the process before it has
+    # closed its connections.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ignore)
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _ignore(_: int, __: FrameType | None) -> None:
+    """The signal has done its work."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

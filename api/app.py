@@ -1,0 +1,119 @@
+"""The application: controllers, what they are given, and how they refuse."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Litestar, Request, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.types import ControllerRouterHandler
+from redis.asyncio import Redis
+
+from api.authentication import Authentication, Authenticator
+from api.bodies import MAXIMUM_BYTES, JsonRequest
+from api.controllers.audit import AuditController
+from api.controllers.health import HealthController
+from api.controllers.keys import KeyController
+from api.controllers.tenants import TenantController
+from api.guards import tenant_of
+from api.principal import Principal
+from api.problems import refuse
+from api.refusals import RefusalRecorder, witness_of
+from api.request_ids import tell_request_id
+from api.services.audit import Witness
+from shared.domain.addresses import EgressRules
+from shared.domain.sealing import KeyRing
+from shared.domain.uuid7 import Ids
+from shared.jobs import WakeUps
+
+ROOT = "/api/guardian/meta"
+
+CONTROLLERS: Sequence[ControllerRouterHandler] = (
+    AuditController,
+    KeyController,
+    TenantController,
+)
+"""What stands under `ROOT` and asks for a key."""
+
+OPEN_CONTROLLERS: Sequence[ControllerRouterHandler] = (HealthController,)
+"""What stands both at the root and under `ROOT`, and asks for no key."""
+
+
+def create_app(
+    *,
+    redis: Redis,
+    wake_ups: WakeUps,
+    ring: KeyRing,
+    pepper: str,
+    egress: EgressRules,
+    clock: Callable[[], datetime],
+    ids: Ids,
+    entropy: Callable[[int], bytes],
+) -> Litestar:
+    """Put the application together; the pool is the caller's to open before and close after.
+
+    Args:
+        redis: asked for its health only; the owner closes it.
+        wake_ups: tells the workers that something is due.
+        ring: seals credentials and signing secrets.
+        pepper: keys are digested under it.
+        egress: where webhooks may go.
+        clock: the present instant, aware, in UTC.
+        ids: makes ids that sort by time.
+        entropy: gives n random bytes, for secrets.
+    """
+    authenticator = Authenticator(pepper=pepper, clock=clock)
+
+    def witness(request: Request[Principal, Any, State]) -> Witness:
+        return witness_of(request.scope, request.user, clock=clock, ids=ids)
+
+    def tenant_id(request: Request[Principal, Any, State]) -> UUID:
+        return tenant_of(request)
+
+    given: dict[str, object] = {
+        "authenticator": authenticator,
+        "clock": clock,
+        "egress": egress,
+        "entropy": entropy,
+        "ids": ids,
+        "pepper": pepper,
+        "redis": redis,
+        "ring": ring,
+        "wake_ups": wake_ups,
+    }
+
+    async def rest() -> None:
+        await authenticator.aclose()
+        await wake_ups.aclose()
+
+    return Litestar(
+        [
+            Router(ROOT, route_handlers=[*CONTROLLERS, *OPEN_CONTROLLERS]),
+            *OPEN_CONTROLLERS,
+        ],
+        dependencies={
+            **{name: _always(value) for name, value in given.items()},
+            "tenant_id": Provide(tenant_id, sync_to_thread=False),
+            "witness": Provide(witness, sync_to_thread=False),
+        },
+        middleware=[DefineMiddleware(Authentication, authenticator=authenticator)],
+        exception_handlers={Exception: refuse, HTTPException: refuse},
+        after_exception=[RefusalRecorder(clock=clock, ids=ids)],
+        before_send=[tell_request_id],
+        on_shutdown=[rest],
+        request_class=JsonRequest,
+        request_max_body_size=MAXIMUM_BYTES,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _always(value: object) -> Provide:
+    def give() -> Any:
+        return value
+
+    return Provide(give, sync_to_thread=False)

@@ -1,0 +1,52 @@
+"""What the API process is configured by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.addresses import EgressRules
+from shared.domain.sealing import KeyRing
+from shared.settings import (
+    ApiSettings,
+    DatabaseSettings,
+    EgressSettings,
+    RedisSettings,
+    RuntimeSettings,
+    SecretSettings,
+    load,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything, read and judged once at the start."""
+
+    database: DatabaseSettings
+    redis: RedisSettings
+    api: ApiSettings
+    ring: KeyRing
+    pepper: str
+    egress: EgressRules
+    log_level: str
+
+
+def load_settings(env: Mapping[str, str]) -> Settings:
+    """Read what the API needs.
+
+    Raises:
+        SettingError: names the variable that is missing or wrong.
+    """
+    secrets = load(SecretSettings, env)
+    egress = load(EgressSettings, env)
+    return Settings(
+        database=load(DatabaseSettings, env),
+        redis=load(RedisSettings, env),
+        api=load(ApiSettings, env),
+        ring=KeyRing.parse(secrets.guardian_key_ring),
+        pepper=secrets.guardian_key_pepper,
+        egress=EgressRules.parse(
+            nets=egress.guardian_egress_allow_nets,
+            is_http_allowed=egress.guardian_egress_allow_http,
+            ports=egress.guardian_egress_allow_ports,
+        ),
+        log_level=load(RuntimeSettings, env).guardian_log_level,
+    )
