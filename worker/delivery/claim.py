@@ -1,0 +1,256 @@
+"""Finding what is due: reads only, since whoever holds the shard needs no lock on its rows.
+
+A delivery is due while its row exists. Cursors only save work: ids of concurrent transactions
+become visible out of order, so a cursor is laid back a little each time, and to the beginning now
+and then; what is already in memory is left out by its id.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from shared.data.connection import Row
+from shared.data.session import working
+from shared.domain.credentials import open_credentials, open_secret
+from shared.domain.sealing import KeyRing
+from shared.errors import SealBrokenError
+from worker.delivery.leases import shard_of
+from worker.delivery.prepare import Destination, Due, Endpoint, fixed_headers
+
+log = logging.getLogger("guardian.delivery")
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What is asked for one integration.
+
+    Attributes:
+        after: fresh deliveries up to this id are known.
+        room: how many fresh ones, and how many retries, there is room for.
+    """
+
+    integration_id: UUID
+    after: UUID
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One integration that has undelivered rows, due or not.
+
+    Attributes:
+        is_open: whether they may move: it is enabled, or it is deleted and they are to go.
+    """
+
+    integration_id: UUID
+    version: int
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the whole queue of one's shards shows."""
+
+    waiting: list[Waiting]
+    is_shard_free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim found: integrations that changed since they were known, and rows by integration.
+
+    Attributes:
+        fresh: rows never tried, oldest first.
+        retries: rows whose `next_attempt_at` has come, longest due first.
+    """
+
+    changed: dict[UUID, Destination]
+    fresh: dict[UUID, list[Due]]
+    retries: dict[UUID, list[Due]]
+
+
+async def claim(
+    wants: Sequence[Want],
+    *,
+    known: Mapping[UUID, Destination],
+    busy: Collection[UUID],
+    now: datetime,
+    ring: KeyRing,
+    user_agent: str,
+) -> Claim:
+    """Read what is due of the wanted integrations.
+
+    Args:
+        wants: one per integration; all of shards that this worker holds.
+        known: the integrations as they were last read; only what changed is read again.
+        busy: deliveries in memory already.
+        now: retries due by then are found.
+        ring: opens what is sealed.
+        user_agent: of the requests.
+    """
+    ids = [want.integration_id for want in wants]
+    versions = [known[one].version if one in known else 0 for one in ids]
+    async with working() as session:
+        sql = session.connection
+        # Planned for the sizes of the moment: a plan made for a short queue walks a long one.
+        await sql.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        rows = await sql.fetch(_CHANGED, ids, [shard_of(one) for one in ids], versions)
+        changed = {row["id"]: _destination(row, ring, user_agent) for row in rows}
+        destinations = {**known, **changed}
+        open_wants = [want for want in wants if _may_move(destinations.get(want.integration_id))]
+        found = await sql.fetch(
+            _DUE,
+            [want.integration_id for want in open_wants],
+            [want.after for want in open_wants],
+            [want.room for want in open_wants],
+            [_horizon(destinations[want.integration_id], now) for want in open_wants],
+            list(busy),
+        )
+        events = {(row["tenant_id"], row["event_id"]) for row in found}
+        bodies = await sql.fetch(
+            _EVENTS, [tenant_id for tenant_id, _ in events], [event_id for _, event_id in events]
+        )
+    return _sorted(changed, found, {row["id"]: row for row in bodies})
+
+
+async def look(shards: Sequence[int]) -> Look:
+    """Walk the integrations that have undelivered rows, whatever wake-ups came or did not come."""
+    async with working(is_read_only=True) as session:
+        rows = await session.connection.fetch(_WAITING, shards)
+        is_shard_free = await session.connection.fetchval(_ANY_FREE)
+    waiting = [Waiting(row["id"], row["version"], row["is_open"]) for row in rows]
+    return Look(waiting, bool(is_shard_free))
+
+
+def _may_move(destination: Destination | None) -> bool:
+    if destination is None:
+        return False
+    return destination.is_deleted or (destination.is_enabled and destination.endpoint is not None)
+
+
+def _horizon(destination: Destination, now: datetime) -> datetime:
+    """Until when retries count as due: those of a deleted integration all go at once."""
+    return datetime.max.replace(tzinfo=UTC) if destination.is_deleted else now
+
+
+def _destination(row: Row, ring: KeyRing, user_agent: str) -> Destination:
+    endpoint = None
+    if row["sealed_config"] is not None:
+        try:
+            endpoint = _endpoint(row, ring, user_agent)
+        except SealBrokenError as error:
+            log.warning("integration %s is held back: %s", row["id"], error)
+    return Destination(
+        integration_id=row["id"],
+        version=row["version"],
+        is_enabled=row["is_enabled"],
+        is_deleted=row["is_deleted"],
+        scopes=frozenset(row["scopes"]),
+        endpoint=endpoint,
+    )
+
+
+def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
+    place = {"tenant_id": row["tenant_id"], "integration_id": row["id"]}
+    credentials = open_credentials(ring, row["sealed_config"], **place)
+    previous = row["sealed_previous_secret"]
+    return Endpoint(
+        url=credentials.url,
+        headers=fixed_headers(
+            msgspec.json.decode(row["headers"], type=dict[str, str]),
+            credentials,
+            user_agent=user_agent,
+        ),
+        secret=open_secret(ring, row["sealed_secret"], **place),
+        previous_secret=None if previous is None else open_secret(ring, previous, **place),
+        previous_secret_until=row["previous_secret_until"],
+    )
+
+
+def _sorted(
+    changed: dict[UUID, Destination], found: Sequence[Row], bodies: Mapping[UUID, Row]
+) -> Claim:
+    fresh: dict[UUID, list[Due]] = {}
+    retries: dict[UUID, list[Due]] = {}
+    for row in found:
+        event = bodies.get(row["event_id"])
+        if event is None:
+            continue  # its tenant was deleted between the two reads, and the row with it
+        due = Due(
+            integration_id=row["integration_id"],
+            id=row["id"],
+            tenant_id=row["tenant_id"],
+            event_id=row["event_id"],
+            attempt_count=row["attempt_count"],
+            is_retry=row["is_retry"],
+            replay_of=row["replay_of"],
+            event_type=event["type"],
+            scope=event["scope"],
+            body=event["body"],
+        )
+        (retries if due.is_retry else fresh).setdefault(due.integration_id, []).append(due)
+    return Claim(changed, fresh, retries)
+
+
+_CHANGED = """
+SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,
+  i.headers, i.sealed_config, i.sealed_secret, i.sealed_previous_secret, i.previous_secret_until
+FROM unnest($1::uuid[], $2::smallint[], $3::integer[]) AS w (id, shard, version)
+JOIN integration i ON i.shard = w.shard AND i.id = w.id
+WHERE i.version <> w.version
+"""
+
+# One walk of the primary key and one of the retries' index for each integration, so that nobody's
+# backlog is walked for somebody else. Bodies are not joined here: the planner might then read the
+# events once per integration.
+_DUE = """
+SELECT d.*
+FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[])
+  AS w (integration_id, after, room, horizon)
+CROSS JOIN LATERAL (
+  (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
+   FROM delivery_due
+   WHERE integration_id = w.integration_id AND id > w.after AND next_attempt_at IS NULL
+     AND id <> ALL ($5::uuid[])
+   ORDER BY id LIMIT w.room)
+  UNION ALL
+  (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, true
+   FROM delivery_due
+   WHERE integration_id = w.integration_id AND next_attempt_at <= w.horizon
+     AND id <> ALL ($5::uuid[])
+   ORDER BY next_attempt_at LIMIT w.room)
+) d
+"""
+
+# LIMIT makes it one look-up per event in the event's own partition, whatever the planner believes.
+_EVENTS = """
+SELECT e.*
+FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
+CROSS JOIN LATERAL (
+  SELECT id, type, scope, body FROM event
+  WHERE tenant_id = w.tenant_id AND id = w.id LIMIT 1
+) e
+"""
+
+_WAITING = """
+WITH RECURSIVE walk AS (
+  (SELECT integration_id FROM delivery_due ORDER BY integration_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT d.integration_id FROM delivery_due d WHERE d.integration_id > walk.integration_id
+    ORDER BY d.integration_id LIMIT 1)
+  FROM walk WHERE walk.integration_id IS NOT NULL
+)
+SELECT i.id, i.version, i.is_enabled OR i.deleted_at IS NOT NULL AS is_open
+FROM walk
+JOIN integration i ON i.id = walk.integration_id
+  AND i.shard = get_byte(uuid_send(walk.integration_id), 15) % 64
+WHERE i.shard = ANY ($1::smallint[])
+"""
+
+_ANY_FREE = (
+    "SELECT EXISTS (SELECT FROM shard_lease WHERE owner IS NULL OR until < clock_timestamp())"
+)

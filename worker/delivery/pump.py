@@ -1,0 +1,489 @@
+"""Who is next: fair turns between integrations, the caps, the wake-ups, and a clean end.
+
+The steps themselves stand in files of their own; here work is only moved between them. What is in
+memory may be lost at any moment: a delivery is due as long as its row exists, so whoever holds the
+shard next finds it again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from shared.domain.sealing import KeyRing
+from shared.errors import UnavailableError
+from worker.delivery.claim import Claim, Want, claim, look
+from worker.delivery.lane import START, Lane
+from worker.delivery.leases import Leases, shard_of
+from worker.delivery.outcome import Again, Fault, Outcome, judge
+from worker.delivery.prepare import Due, Endpoint, prepare, unsent_reason
+from worker.delivery.retry import SCHEDULE
+from worker.delivery.send import Transport
+from worker.delivery.settle import Record, attempted, settle, unsent
+
+LANES_PER_CLAIM = 64
+SMALLEST_ROOM = 16
+LARGEST_ROOM = 256
+SETTLE_BATCH = 256
+SETTLE_WAIT_S = 0.004
+LOOKS_PER_DEEP_LOOK = 30
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+LEAVE_S = 2.0
+
+OUTAGE = (
+    UnavailableError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What a query raises while PostgreSQL is away, going or coming."""
+
+UNFIT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""What a settle raises, however often it is repeated, because of one of its records."""
+
+log = logging.getLogger("guardian.delivery")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How fast the pump may go, in seconds where it says so.
+
+    Attributes:
+        in_flight: requests under way at once, in all.
+        look_s: between two looks at the queue.
+        beat_s: between two renewals of the leases.
+        drain_s: how long the end waits for requests under way.
+        schedule: the waits between the attempts of one delivery.
+    """
+
+    in_flight: int
+    look_s: float
+    beat_s: float
+    drain_s: float
+    schedule: Sequence[timedelta] = SCHEDULE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What the pump works with.
+
+    Attributes:
+        wake_ups: yields integrations that have something due, an empty list for "look yourself".
+        spread: random, 0 to 1, for the waits between attempts.
+    """
+
+    leases: Leases
+    transport: Transport
+    ring: KeyRing
+    user_agent: str
+    wake_ups: Callable[[], AsyncGenerator[list[UUID], None]]
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    spread: Callable[[], float]
+    ids: Callable[[], UUID]
+
+
+class Pump:
+    """Delivers what is due of the shards it holds, until it is told to stop."""
+
+    def __init__(self, means: Means, pace: Pace) -> None:
+        """Hold nothing, send nothing yet."""
+        self._means = means
+        self._pace = pace
+        self._lanes: dict[UUID, Lane] = {}
+        self._dirty: dict[UUID, None] = {}
+        self._ready: deque[Lane] = deque()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._records: list[Record] = []
+        self._looks = 0
+        self._is_draining = False
+        self._claim_now = asyncio.Event()
+        self._look_now = asyncio.Event()
+        self._beat_now = asyncio.Event()
+        self._settle_now = asyncio.Event()
+        self._is_quiet = asyncio.Event()
+        self.is_ready = asyncio.Event()
+        """Set once the first shards are held."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop`, then let what is under way end, settle it and hand the shards back.
+
+        Outages of PostgreSQL and Redis, however long, end nothing: the pump goes on by itself.
+        """
+        asking = [
+            asyncio.create_task(step())
+            for step in (self._listen_for_wake_ups, self._look_on_and_on, self._claim_on_and_on)
+        ]
+        keeping = [
+            asyncio.create_task(step()) for step in (self._beat_on_and_on, self._settle_on_and_on)
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [*asking, *keeping, stopping], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+            await _end(asking)
+            await self._drain()
+        finally:
+            await _end([*asking, stopping, *self._sending, *keeping])
+            # Nobody waits for a database that is away: then the leases simply expire.
+            with suppress(*OUTAGE):
+                await asyncio.wait_for(self._means.leases.leave(), LEAVE_S)
+
+    # Who has something due.
+
+    async def _listen_for_wake_ups(self) -> None:
+        async with aclosing(self._means.wake_ups()) as wake_ups:
+            async for integration_ids in wake_ups:
+                if not integration_ids:
+                    self._look_now.set()
+                for integration_id in integration_ids:
+                    if self._means.leases.epoch_of(shard_of(integration_id)) is not None:
+                        self._ask_for(self._lane(integration_id))
+
+    async def _look_on_and_on(self) -> None:
+        while True:
+            await _wait(self._look_now, self._pace.look_s)
+            try:
+                await self._look()
+                await self._let_go()
+            except OUTAGE as error:
+                log.warning("the queue cannot be looked at: %s", _named(error))
+
+    async def _look(self) -> None:
+        shards = self._means.leases.working_shards()
+        is_deep = self._looks % LOOKS_PER_DEEP_LOOK == 0
+        seen = await look(shards)
+        self._looks += 1
+        if seen.is_shard_free:
+            self._beat_now.set()
+        for waiting in seen.waiting:
+            lane = self._lane(waiting.integration_id)
+            known = lane.destination
+            if known is not None and known.version != waiting.version:
+                lane.forget_queue()
+            if waiting.is_open:
+                self._ask_for(lane)
+        if is_deep:
+            self._start_over()
+        for lane in self._lanes.values():
+            self._line_up(lane)
+        self._take_turns()
+
+    def _start_over(self) -> None:
+        """Find even what became visible long after its neighbours, and forget who is idle."""
+        now = self._means.clock()
+        for lane in list(self._lanes.values()):
+            lane.cursor = START
+            if lane.is_idle(now) and lane.integration_id not in self._dirty:
+                del self._lanes[lane.integration_id]
+
+    # The shards.
+
+    async def _beat_on_and_on(self) -> None:
+        leases = self._means.leases
+        while True:
+            pause_s = self._pace.beat_s
+            try:
+                before = set(leases.working_shards())
+                await leases.renew()
+            except OUTAGE as error:
+                log.warning("the leases cannot be renewed: %s", _named(error))
+                pause_s = min(pause_s, LONGEST_PAUSE_S)
+            else:
+                gained = set(leases.working_shards()) - before
+                if gained:
+                    self._look_now.set()
+                    log.info("shards gained: %d", len(gained))
+                if gained and not self.is_ready.is_set():
+                    self.is_ready.set()
+                    log.info("worker ready")
+            await _wait(self._beat_now, pause_s)
+
+    async def _let_go(self) -> None:
+        """Release shards beyond the fair share as soon as nothing of them is in memory."""
+        leaving = self._means.leases.leaving
+        if not leaving:
+            return
+        held_back: set[int] = set()
+        for lane in self._lanes.values():
+            if lane.shard in leaving:
+                lane.forget_queue()
+                if lane.busy:
+                    held_back.add(lane.shard)
+        free = leaving - held_back
+        if free:
+            await self._means.leases.release(free)
+            log.info("shards handed over: %d", len(free))
+
+    # From PostgreSQL into memory.
+
+    async def _claim_on_and_on(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            await self._claim_now.wait()
+            lanes = self._next_lanes()
+            if not lanes:
+                self._claim_now.clear()
+                continue
+            try:
+                await self._claim(lanes)
+                pause_s = FIRST_PAUSE_S
+            except OUTAGE as error:
+                log.warning("nothing can be claimed: %s", _named(error))
+                for lane in lanes:
+                    self._ask_for(lane)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def _next_lanes(self) -> list[Lane]:
+        now = self._means.clock()
+        lanes: list[Lane] = []
+        while self._dirty and len(lanes) < LANES_PER_CLAIM:
+            integration_id = next(iter(self._dirty))
+            del self._dirty[integration_id]
+            lane = self._lanes.get(integration_id)
+            if lane is not None and not lane.is_resting(now):
+                lanes.append(lane)
+        return lanes
+
+    async def _claim(self, lanes: list[Lane]) -> None:
+        means = self._means
+        room = max(SMALLEST_ROOM, LARGEST_ROOM // len(lanes))
+        wants: list[Want] = []
+        epochs: dict[UUID, int] = {}
+        for lane in lanes:
+            epoch = means.leases.epoch_of(lane.shard)
+            if epoch is None or lane.queued >= room:
+                continue
+            epochs[lane.integration_id] = epoch
+            wants.append(Want(lane.integration_id, lane.after(), room))
+        if not wants:
+            return
+        found = await claim(
+            wants,
+            known={
+                one: destination
+                for one in epochs
+                if (destination := self._lanes[one].destination) is not None
+            },
+            busy=[one for want in wants for one in self._lanes[want.integration_id].busy],
+            now=means.clock(),
+            ring=means.ring,
+            user_agent=means.user_agent,
+        )
+        for integration_id, epoch in epochs.items():
+            self._take_in(self._lane(integration_id), found, epoch=epoch, room=room)
+        self._take_turns()
+
+    def _take_in(self, lane: Lane, found: Claim, *, epoch: int, room: int) -> None:
+        lane.destination = found.changed.get(lane.integration_id, lane.destination)
+        if self._means.leases.epoch_of(lane.shard) != epoch:
+            return
+        lane.take_in(
+            found.fresh.get(lane.integration_id, []),
+            found.retries.get(lane.integration_id, []),
+            epoch=epoch,
+            room=room,
+        )
+        self._line_up(lane)
+
+    # From memory to the receivers.
+
+    def _take_turns(self) -> None:
+        """Begin what may begin, one request per integration and turn."""
+        now = self._means.clock()
+        while self._ready and len(self._sending) < self._pace.in_flight:
+            lane = self._ready.popleft()
+            if self._begin(lane, now):
+                self._ready.append(lane)
+            else:
+                lane.is_in_line = False
+
+    def _begin(self, lane: Lane, now: datetime) -> bool:
+        """Move one delivery of `lane` on; say whether it may be its turn again."""
+        epoch = self._means.leases.epoch_of(lane.shard)
+        destination = lane.destination
+        if not lane.queued:
+            return False
+        if epoch is None or destination is None or self._is_draining:
+            lane.forget_queue()
+            return False
+        reason = unsent_reason(lane.first(), destination)
+        if reason is not None:
+            due, epoch = self._next_of(lane)
+            self._settle_soon(unsent(due, reason, at=now, shard=lane.shard, epoch=epoch))
+            return True
+        if lane.in_flight >= self._allowance(lane):
+            return False
+        endpoint = destination.endpoint
+        if not destination.is_enabled or endpoint is None or not lane.admits(now):
+            lane.forget_queue()
+            return False
+        due, epoch = self._next_of(lane)
+        lane.in_flight += 1
+        task = asyncio.create_task(self._deliver(lane, due, endpoint, epoch=epoch))
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+        return True
+
+    def _next_of(self, lane: Lane) -> tuple[Due, int]:
+        due, epoch = lane.next()
+        if lane.has_more and lane.queued <= lane.cap:
+            self._ask_for(lane)
+        return due, epoch
+
+    def _allowance(self, lane: Lane) -> int:
+        """How many requests of one integration may be under way: the fuller, the fewer.
+
+        So many integrations that hang together cannot take all the room.
+        """
+        fill = len(self._sending) / self._pace.in_flight
+        if fill < 1 / 2:
+            return lane.cap
+        return min(lane.cap, 2) if fill < 3 / 4 else 1
+
+    async def _deliver(self, lane: Lane, due: Due, endpoint: Endpoint, *, epoch: int) -> None:
+        try:
+            outcome = await self._attempt(due, endpoint)
+        except asyncio.CancelledError:
+            lane.put_back(due)
+            raise
+        finally:
+            lane.in_flight -= 1
+        verdict = judge(
+            outcome,
+            attempt_number=due.attempt_count + 1,
+            spread=self._means.spread(),
+            schedule=self._pace.schedule,
+        )
+        lane.learn(outcome, verdict)
+        if isinstance(verdict, Again):
+            lane.put_back(due)
+        else:
+            self._settle_soon(attempted(due, outcome, verdict, shard=lane.shard, epoch=epoch))
+        self._line_up(lane)
+
+    async def _attempt(self, due: Due, endpoint: Endpoint) -> Outcome:
+        try:
+            prepared = prepare(due, endpoint, now=self._means.clock())
+            return await self._means.transport.post(prepared)
+        except Exception:
+            # Whatever it is, it is ours: the delivery must neither count an attempt nor be lost.
+            log.exception("delivery %s could not be sent", due.id)
+            return Outcome(self._means.clock(), 0, fault=Fault.INTERNAL)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._take_turns()
+        self._note_quiet()
+
+    # From memory into PostgreSQL.
+
+    def _settle_soon(self, record: Record) -> None:
+        self._records.append(record)
+        self._settle_now.set()
+
+    async def _settle_on_and_on(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            await self._settle_now.wait()
+            if len(self._records) < SETTLE_BATCH:
+                await asyncio.sleep(SETTLE_WAIT_S)
+            batch = self._records[:SETTLE_BATCH]
+            try:
+                await self._settle(batch)
+                pause_s = FIRST_PAUSE_S
+            except OUTAGE as error:
+                log.warning("%d outcomes wait to be settled: %s", len(batch), _named(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                continue
+            del self._records[: len(batch)]
+            if not self._records:
+                self._settle_now.clear()
+            self._note_quiet()
+
+    async def _settle(self, batch: list[Record]) -> None:
+        means = self._means
+        try:
+            refused = await settle(
+                batch, owner=means.leases.owner, now=means.clock(), ids=means.ids
+            )
+        except UNFIT as error:
+            if len(batch) > 1:
+                for record in batch:
+                    await self._settle([record])
+            else:
+                # It stays known, so that it is not sent again and again for as long as we live.
+                log.warning("delivery %s cannot be settled: %s", batch[0].due.id, _named(error))
+            return
+        if refused:
+            log.warning("%d outcomes were refused: another worker has taken over", len(refused))
+        for record in batch:
+            lane = self._lanes.get(record.due.integration_id)
+            if lane is not None:
+                lane.busy.discard(record.due.id)
+
+    # The end.
+
+    async def _drain(self) -> None:
+        self._is_draining = True
+        for lane in self._lanes.values():
+            lane.forget_queue()
+        self._note_quiet()
+        if not await _wait(self._is_quiet, self._pace.drain_s):
+            log.warning("given up after the drain: %d requests", len(self._sending))
+
+    def _note_quiet(self) -> None:
+        if self._is_draining and not self._sending and not self._records:
+            self._is_quiet.set()
+
+    # The bookkeeping of lanes.
+
+    def _lane(self, integration_id: UUID) -> Lane:
+        lane = self._lanes.get(integration_id)
+        if lane is None:
+            lane = Lane(integration_id, monotonic=self._means.monotonic)
+            self._lanes[integration_id] = lane
+        return lane
+
+    def _ask_for(self, lane: Lane) -> None:
+        self._dirty[lane.integration_id] = None
+        self._claim_now.set()
+
+    def _line_up(self, lane: Lane) -> None:
+        if lane.queued and not lane.is_in_line:
+            lane.is_in_line = True
+            self._ready.append(lane)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait until `event`, which is cleared, or the timeout; say whether it was the event."""
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    event.clear()
+    return True
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

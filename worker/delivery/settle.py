@@ -1,0 +1,219 @@
+"""Writing down what came of a batch of attempts, in one statement.
+
+A row is settled only while this worker holds its shard under the epoch of the claim and its
+`attempt_count` is what was claimed. So nothing is settled twice, not even when the answer to a
+commit was lost and the batch is settled again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+from uuid import UUID
+
+from shared.contracts.words import DeliveryStatus
+from shared.data.session import working
+from shared.domain.uuid7 import instant_of
+from worker.delivery.outcome import Delivered, Discard, Outcome, RetryAt
+from worker.delivery.prepare import Due, UnsentReason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came of one delivery.
+
+    Attributes:
+        shard: of its integration, and `epoch` of the lease under which it was claimed.
+        number: of the attempt, 0 when it was given up without a POST.
+        error_class: the outcome's token, None when delivered or not sent.
+        next_attempt_at: given exactly when the status is `failed`.
+        is_gone: whether the receiver said goodbye, so that the integration is to be disabled.
+    """
+
+    due: Due
+    shard: int
+    epoch: int
+    status: DeliveryStatus
+    number: int
+    reason: str | None
+    started_at: datetime
+    duration_ms: int = 0
+    status_code: int | None = None
+    error_class: str | None = None
+    excerpt: str | None = None
+    next_attempt_at: datetime | None = None
+    is_gone: bool = False
+
+
+def attempted(
+    due: Due, outcome: Outcome, verdict: Delivered | RetryAt | Discard, *, shard: int, epoch: int
+) -> Record:
+    """Make the record of a POST."""
+    next_attempt_at = None
+    is_gone = False
+    match verdict:
+        case Delivered():
+            status, reason = DeliveryStatus.DELIVERED, None
+        case RetryAt():
+            status, reason = DeliveryStatus.FAILED, verdict.reason
+            next_attempt_at = verdict.at
+        case Discard():
+            status, reason = DeliveryStatus.DISCARDED, str(verdict.reason)
+            is_gone = verdict.is_gone
+        case _:
+            assert_never(verdict)
+    return Record(
+        due=due,
+        shard=shard,
+        epoch=epoch,
+        status=status,
+        number=due.attempt_count + 1,
+        reason=reason,
+        started_at=outcome.started_at,
+        duration_ms=outcome.duration_ms,
+        status_code=outcome.status_code,
+        error_class=None if status is DeliveryStatus.DELIVERED else outcome.token,
+        excerpt=outcome.excerpt or None,
+        next_attempt_at=next_attempt_at,
+        is_gone=is_gone,
+    )
+
+
+def unsent(due: Due, reason: UnsentReason, *, at: datetime, shard: int, epoch: int) -> Record:
+    """Make the record of a delivery that was given up without a POST."""
+    return Record(
+        due=due,
+        shard=shard,
+        epoch=epoch,
+        status=DeliveryStatus.DISCARDED,
+        number=0,
+        reason=str(reason),
+        started_at=at,
+    )
+
+
+async def settle(
+    records: Sequence[Record], *, owner: UUID, now: datetime, ids: Callable[[], UUID]
+) -> set[UUID]:
+    """Write `records` down and answer the ids of the deliveries that were refused.
+
+    Args:
+        records: at most one per delivery.
+        owner: the worker that settles.
+        now: dates the change of an integration whose receiver is gone.
+        ids: gives the ids of audit rows.
+    """
+    async with working() as session:
+        # Planned for the sizes of the moment: a plan made for a short queue walks a long one.
+        await session.connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        rows = await session.connection.fetch(_SETTLE, owner, now, *_columns(records, ids))
+    return {record.due.id for record in records} - {row["id"] for row in rows}
+
+
+def _columns(records: Sequence[Record], ids: Callable[[], UUID]) -> list[list[object]]:
+    """The records as the arrays that the statement unnests, in its order."""
+    return [
+        list(column)
+        for column in zip(
+            *(
+                (
+                    one.shard,
+                    one.epoch,
+                    one.due.integration_id,
+                    one.due.id,
+                    one.due.tenant_id,
+                    one.due.event_id,
+                    one.due.event_type,
+                    one.due.attempt_count,
+                    one.due.replay_of,
+                    str(one.status),
+                    one.number,
+                    one.reason,
+                    one.started_at,
+                    one.started_at + timedelta(milliseconds=one.duration_ms),
+                    one.duration_ms,
+                    one.status_code,
+                    one.error_class,
+                    one.excerpt,
+                    one.next_attempt_at,
+                    instant_of(one.due.id).replace(minute=0, second=0, microsecond=0),
+                    ids() if one.is_gone else None,
+                )
+                for one in records
+            ),
+            strict=True,
+        )
+    ]
+
+
+_SETTLE = """
+WITH given AS (
+  SELECT g.*
+  FROM unnest($3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[],
+    $9::text[], $10::smallint[], $11::uuid[], $12::text[], $13::smallint[], $14::text[],
+    $15::timestamptz[], $16::timestamptz[], $17::integer[], $18::smallint[], $19::text[],
+    $20::text[], $21::timestamptz[], $22::timestamptz[], $23::uuid[])
+    AS g (shard, epoch, integration_id, id, tenant_id, event_id, event_type, attempt_count,
+      replay_of, status, number, reason, started_at, ended_at, duration_ms, status_code,
+      error_class, excerpt, next_attempt_at, hour, audit_id)
+  JOIN shard_lease l ON l.shard = g.shard AND l.owner = $1 AND l.epoch = g.epoch
+), removed AS (
+  DELETE FROM delivery_due d USING given g
+  WHERE g.status <> 'failed' AND d.integration_id = g.integration_id AND d.id = g.id
+    AND d.attempt_count = g.attempt_count
+  RETURNING d.id
+), delayed AS (
+  UPDATE delivery_due d
+  SET attempt_count = d.attempt_count + 1, next_attempt_at = g.next_attempt_at
+  FROM given g
+  WHERE g.status = 'failed' AND d.integration_id = g.integration_id AND d.id = g.id
+    AND d.attempt_count = g.attempt_count
+  RETURNING d.id
+), settled AS (
+  SELECT g.* FROM given g
+  WHERE g.id IN (SELECT id FROM removed UNION ALL SELECT id FROM delayed)
+), appended AS (
+  INSERT INTO delivery_attempt (tenant_id, delivery_id, number, integration_id, event_id,
+    event_type, status, reason, started_at, duration_ms, status_code, error_class, excerpt,
+    replay_of)
+  SELECT tenant_id, id, number, integration_id, event_id, event_type, status, reason, started_at,
+    duration_ms, status_code, error_class, excerpt, replay_of
+  FROM settled
+), counted AS (
+  INSERT INTO integration_hour AS h (tenant_id, integration_id, hour, delivered, discarded,
+    failed_attempts, last_delivered_at, last_error, last_error_at)
+  SELECT tenant_id, integration_id, hour,
+    count(*) FILTER (WHERE status = 'delivered'),
+    count(*) FILTER (WHERE status = 'discarded'),
+    count(*) FILTER (WHERE error_class IS NOT NULL),
+    max(ended_at) FILTER (WHERE status = 'delivered'),
+    (array_agg(error_class ORDER BY ended_at DESC) FILTER (WHERE error_class IS NOT NULL))[1],
+    max(ended_at) FILTER (WHERE error_class IS NOT NULL)
+  FROM settled
+  GROUP BY tenant_id, integration_id, hour
+  ORDER BY tenant_id, integration_id, hour
+  ON CONFLICT (tenant_id, integration_id, hour) DO UPDATE SET
+    delivered = h.delivered + excluded.delivered,
+    discarded = h.discarded + excluded.discarded,
+    failed_attempts = h.failed_attempts + excluded.failed_attempts,
+    last_delivered_at = greatest(h.last_delivered_at, excluded.last_delivered_at),
+    last_error = CASE WHEN excluded.last_error_at >= coalesce(h.last_error_at, '-infinity')
+      THEN excluded.last_error ELSE h.last_error END,
+    last_error_at = greatest(h.last_error_at, excluded.last_error_at)
+), disabled AS (
+  UPDATE integration i
+  SET is_enabled = false, disabled_reason = 'gone', version = i.version + 1, updated_at = $2
+  FROM (SELECT tenant_id, integration_id, min(audit_id::text)::uuid AS audit_id
+    FROM settled WHERE audit_id IS NOT NULL GROUP BY 1, 2) g
+  WHERE i.tenant_id = g.tenant_id AND i.id = g.integration_id AND i.is_enabled
+  RETURNING i.tenant_id, i.id, g.audit_id
+), audited AS (
+  INSERT INTO audit (id, tenant_id, at, actor_kind, actor_id, actor_label, action, target_kind,
+    target_id, outcome, before, after)
+  SELECT audit_id, tenant_id, $2, 'worker', $1, 'worker', 'integration.disable', 'integration',
+    id::text, 'done', '{"is_enabled": true}',
+    '{"is_enabled": false, "disabled_reason": "gone"}'
+  FROM disabled
+)
+SELECT id FROM settled
+"""
