@@ -253,7 +253,5 @@ def _show(
         sys.stdout.write(msgspec.json.format(text, indent=2).decode() + "\n")
         return
     for item in items:
-        values = [
-            f"{value}" for value in msgspec.structs.asdict(item).values() if value is not None
-        ]
-        sys.stdout.write("  ".join(values) + "\n")
+        values = msgspec.structs.asdict(item).values()
+        sys.stdout.write("  ".join(str(one) for one in values if one is not None) + "\n")
