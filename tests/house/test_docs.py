@@ -1,0 +1,100 @@
+"""What the pages say is so: links lead somewhere, commands exist, blocks of code run."""
+
+import base64
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from shared.domain.signing import new_secret, sign
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+RUN_ELSEWHERE = {
+    "README.md sh 1": "tests/journeys/test_readme.py runs it against a live system",
+    "README.md sh 2": "installs below /opt and needs real servers; its commands are parsed below",
+    "operations.md sql 1": "tests/conftest.py grants the same roles to its logins",
+}
+"""Blocks that are not run here, and why."""
+
+
+def _page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page_id)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page_id)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|api|worker|tui|shared|deploy|docs)/[\w./-]+)`", text)
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page_id)
+def test_every_guardian_command_a_page_shows_is_understood(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"(?:^|`|/)guardian ([a-z][a-z-]*(?: [a-z]+)?)", text, re.MULTILINE)
+    commands = {shlex.split(one)[0] for one in shown}
+    for command in sorted(commands):
+        answer = subprocess.run(
+            [sys.executable, "-m", "shared.runtime.cli", command, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, f"guardian {command}: {answer.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page_id)
+def test_every_make_target_a_page_shows_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert [one for one in targets if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
+
+
+def test_every_block_of_code_is_run_here_or_excused_with_a_reason() -> None:
+    run_here = {"receivers.md python 1"}
+    found: set[str] = set()
+    for page in PAGES:
+        counts: dict[str, int] = {}
+        for language, _ in FENCE.findall(page.read_text(encoding="utf-8")):
+            counts[language] = counts.get(language, 0) + 1
+            found.add(f"{page.name} {language} {counts[language]}")
+
+    assert found == run_here | set(RUN_ELSEWHERE)
+
+
+def test_the_receivers_recipe_accepts_what_guardian_signs_and_nothing_else() -> None:
+    [(_, block)] = FENCE.findall((ROOT / "docs/receivers.md").read_text(encoding="utf-8"))
+    names: dict[str, object] = {}
+    exec(block, names)  # noqa: S102 - the page's own code, as a reader would run it
+    is_from_guardian = cast(
+        "Callable[[str, bytes, dict[str, str]], bool]", names["is_from_guardian"]
+    )
+    secret = new_secret(b"0" * 32)
+    body = b'{"type":"test"}'
+    headers = sign([secret], message_id="evt", sent_at=datetime.now(UTC), body=body)
+
+    assert is_from_guardian(secret, body, headers)
+    assert not is_from_guardian(secret, body + b" ", headers)
+    other = "whsec_" + base64.b64encode(b"1" * 32).decode()
+    assert not is_from_guardian(other, body, headers)
