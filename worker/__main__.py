@@ -1,0 +1,111 @@
+"""`python -m worker`: delivers webhooks and keeps house until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from uuid import UUID
+
+import uvloop
+
+from shared.domain.uuid7 import Ids
+from shared.errors import GuardianError
+from shared.jobs import listen
+from worker import retention
+from worker.delivery.leases import Identity, Leases
+from worker.delivery.pump import OUTAGE, Means, Pace, Pump
+from worker.delivery.send import Transport
+from worker.logs import set_up_logging
+from worker.resources import open_resources
+from worker.settings import Settings, load_settings
+from worker.tasks import keep_house
+
+BEATS_PER_LEASE = 3
+LONGEST_BEAT_S = 5.0
+
+log = logging.getLogger("guardian.worker")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Work until SIGTERM or SIGINT; 0 afterwards, 1 when it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="guardian worker", description="Deliver webhooks and keep house."
+    )
+    parser.parse_args(arguments)
+    try:
+        settings = load_settings(os.environ)
+        set_up_logging(settings.log_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(settings))
+    except GuardianError as error:
+        sys.stderr.write(f"guardian worker: {error.detail}\n")
+        return 1
+    except KeyboardInterrupt:
+        pass  # before the signals were taken over
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    async with open_resources(settings, clock=_now) as transport:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        try:
+            await retention.make_partitions(_now())
+        except OUTAGE as error:
+            log.warning("partitions are made later: %s", type(error).__name__)
+        house = asyncio.create_task(keep_house(settings.redis.redis_url, clock=_now))
+        try:
+            await _pump(settings, transport).run(stop)
+        finally:
+            house.cancel()
+            await asyncio.gather(house, return_exceptions=True)
+    log.info("worker stopped")
+
+
+def _pump(settings: Settings, transport: Transport) -> Pump:
+    worker = settings.worker
+    release = version("guardian-z07")
+    monotonic = asyncio.get_running_loop().time
+    identity = Identity(
+        owner=UUID(bytes=os.urandom(16)),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=release,
+    )
+    means = Means(
+        leases=Leases(
+            identity, duration_s=worker.guardian_worker_lease_seconds, monotonic=monotonic
+        ),
+        transport=transport,
+        ring=settings.ring,
+        user_agent=f"Guardian-Webhooks/{release}",
+        wake_ups=partial(listen, settings.redis.redis_url),
+        clock=_now,
+        monotonic=monotonic,
+        spread=random.SystemRandom().random,
+        ids=Ids(_now),
+    )
+    pace = Pace(
+        in_flight=worker.guardian_worker_in_flight,
+        look_s=worker.guardian_worker_look_seconds,
+        beat_s=min(worker.guardian_worker_lease_seconds / BEATS_PER_LEASE, LONGEST_BEAT_S),
+        drain_s=worker.guardian_worker_drain_seconds,
+    )
+    return Pump(means, pace)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

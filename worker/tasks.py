@@ -1,0 +1,99 @@
+"""The jobs that keep house, and the loop that runs them through every outage of Redis.
+
+arq runs each of them once, however many workers there are. Delivering does not depend on any of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from arq.cron import CronJob, cron
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from shared.jobs import arq_settings, decode_job, encode_job
+from worker import retention
+
+PAUSE_S = 5.0
+CLOSE_S = 2.0
+JOB_TIMEOUT_S = 600
+
+log = logging.getLogger("guardian.house")
+
+Context = dict[Any, Any]
+"""arq's bag of things; ours is `clock`."""
+
+
+async def make_partitions(ctx: Context) -> int:
+    """Keep the partitions of the coming months ready."""
+    return await retention.make_partitions(_now(ctx))
+
+
+async def forget_idempotency_keys(ctx: Context) -> int:
+    """Forget requests that nobody will repeat any more."""
+    return await retention.forget_idempotency_keys(_now(ctx))
+
+
+async def forget_silent_workers(ctx: Context) -> int:
+    """Forget workers that were killed."""
+    return await retention.forget_silent_workers(_now(ctx))
+
+
+async def keep_house(
+    redis_url: str, *, clock: Callable[[], datetime], pause_s: float = PAUSE_S
+) -> None:
+    """Run the jobs when their time comes, until cancelled.
+
+    Args:
+        redis_url: where arq keeps its jobs.
+        clock: handed to the jobs.
+        pause_s: after Redis was lost, before it is tried again.
+    """
+    while True:
+        # One that has lost Redis cannot be used again.
+        worker = Worker(
+            cron_jobs=_schedule(),
+            redis_settings=arq_settings(redis_url),
+            handle_signals=False,
+            job_timeout=JOB_TIMEOUT_S,
+            keep_result=0,
+            ctx={"clock": clock},
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+            timezone=UTC,
+        )
+        try:
+            await worker.async_run()
+        except (RedisError, OSError) as error:
+            log.warning("house-keeping waits for Redis: %s", type(error).__name__)
+        except Exception:
+            # Whatever it is, delivering goes on, and so does the next round of house-keeping.
+            log.exception("house-keeping was interrupted")
+        finally:
+            await _close(worker)
+        await asyncio.sleep(pause_s)
+
+
+def _schedule() -> list[CronJob]:
+    return [
+        cron(make_partitions, hour=3, minute=7),
+        cron(forget_idempotency_keys, hour=3, minute=17),
+        cron(forget_silent_workers, minute=27),
+    ]
+
+
+async def _close(worker: Worker) -> None:
+    closing = asyncio.create_task(worker.close())
+    # Without Redis it fails half-way, and cancelled jobs end it early; neither is news.
+    await asyncio.wait({closing}, timeout=CLOSE_S)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    with suppress(AttributeError, RedisError, OSError):
+        await worker.pool.aclose(close_connection_pool=True)
+
+
+def _now(ctx: Context) -> datetime:
+    return ctx["clock"]()
