@@ -1,4 +1,5 @@
 import os
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -114,9 +115,10 @@ async def test_an_old_due_delivery_is_noticed(
     await owner.execute(
         """
         INSERT INTO delivery_due (integration_id, id, tenant_id, event_id)
-        VALUES ($1, guardian_uuid_floor(now() - interval '11 minutes'), $2, gen_random_uuid())
+        VALUES ($1, $2, $3, gen_random_uuid())
         """,
         integration,
+        uuid7(clock() - timedelta(minutes=11), os.urandom(10)),
         tenant,
     )
 
