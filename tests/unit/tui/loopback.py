@@ -1,0 +1,437 @@
+"""A server that speaks the contract on a loopback port, so that the console meets real HTTP.
+
+It stands in for the API, not for any code of ours: its answers are the contract's own structs.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import UUID, uuid4
+
+import msgspec
+
+from shared.contracts.deliveries import Attempt, DeliveredEvent, Delivery, DeliveryDetail
+from shared.contracts.integrations import (
+    ConfigSummary,
+    Integration,
+    IntegrationChange,
+    QueuedTest,
+    TestsQueued,
+    WebhookStats,
+)
+from shared.contracts.pages import Page
+from shared.contracts.problems import FieldProblem, Problem
+from shared.contracts.success import (
+    AdoptionBlock,
+    EditionItem,
+    EditionsBlock,
+    ExecutiveBlock,
+    LifecycleBlock,
+    Overview,
+    ReadinessBlock,
+    Risk,
+    UpliftBlock,
+)
+from shared.contracts.tenants import Tenant
+from shared.contracts.words import (
+    ActionCode,
+    AdoptionStatus,
+    AuthKind,
+    Band,
+    DeliveryStatus,
+    Dimension,
+    EventType,
+    FitStatus,
+    Freshness,
+    PayloadFormat,
+    RiskCode,
+    Scope,
+    Severity,
+    Trend,
+)
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ROOT = "/api/guardian/meta"
+TENANT = UUID(int=7)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def reply(resource: object, status: int = 200, **headers: str) -> Reply:
+    return Reply(status, msgspec.json.encode(resource), headers=headers)
+
+
+def refusal(status: int, code: str, detail: str, errors: list[FieldProblem] | None = None) -> Reply:
+    problem = Problem(
+        type=f"urn:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        errors=errors,
+    )
+    return Reply(status, msgspec.json.encode(problem), "application/problem+json")
+
+
+@dataclass
+class Loopback:
+    """What the server answers, changed at will, and what it was asked."""
+
+    url: str = ""
+    key: str = "k1"
+    asked: list[Asked] = field(default_factory=list[Asked])
+    overview: Overview = field(default_factory=lambda: an_overview(NOW))
+    integrations: list[Integration] = field(default_factory=list[Integration])
+    deliveries: list[DeliveryDetail] = field(default_factory=list[DeliveryDetail])
+    tenants: list[Tenant] | None = None
+    """A list makes the key an operator's."""
+    override: Callable[[Asked], Reply | None] = lambda asked: None
+    tested: DeliveryStatus = DeliveryStatus.DELIVERED
+
+    def answer(self, asked: Asked) -> Reply:
+        self.asked.append(asked)
+        return self.override(asked) or self._unwelcome(asked) or self._route(asked)
+
+    def _unwelcome(self, asked: Asked) -> Reply | None:
+        if asked.headers.get("authorization") != f"Bearer {self.key}":
+            return refusal(401, "unauthenticated", "A valid key is needed.")
+        if asked.path == f"{ROOT}/tenants":
+            if self.tenants is None:
+                return refusal(403, "forbidden", "The key's role does not allow this.")
+        elif self.tenants is not None and "workspaceId" not in asked.query:
+            return refusal(422, "invalid", "An operator names the tenant by `workspaceId`.")
+        return None
+
+    def _route(self, asked: Asked) -> Reply:
+        match [asked.method, *asked.path.removeprefix(ROOT).strip("/").split("/")]:
+            case ["GET", "success", "overview"]:
+                return self._overview(asked.headers.get("if-none-match"))
+            case ["GET", "tenants"]:
+                return reply(Page(items=self.tenants or [], next_cursor=None))
+            case ["GET", "integrations"]:
+                return reply(Page(items=self.integrations, next_cursor=None))
+            case ["POST", "integrations", "test"]:
+                return self._test(asked.query.get("integrationId"))
+            case ["PATCH", "integrations", integration_id]:
+                return self._change(UUID(integration_id), asked.body)
+            case ["GET", "deliveries"]:
+                return self._list(asked.query)
+            case ["GET", "deliveries", delivery_id]:
+                return reply(next(one for one in self.deliveries if str(one.id) == delivery_id))
+            case ["POST", "deliveries", delivery_id, "redeliver"]:
+                return self._redeliver(UUID(delivery_id))
+            case _:
+                return refusal(404, "not_found", "There is no such thing.")
+
+    def _overview(self, known: str | None) -> Reply:
+        etag = f'"{hash(msgspec.json.encode(self.overview))}"'
+        if known == etag:
+            return Reply(304, b"", headers={"etag": etag})
+        return reply(self.overview, etag=etag)
+
+    def _change(self, integration_id: UUID, body: bytes) -> Reply:
+        change = msgspec.json.decode(body, type=IntegrationChange)
+        for place, one in enumerate(self.integrations):
+            if one.id == integration_id:
+                assert isinstance(change.is_enabled, bool)
+                self.integrations[place] = msgspec.structs.replace(
+                    one, is_enabled=change.is_enabled, version=one.version + 1
+                )
+                return reply(self.integrations[place])
+        return refusal(404, "not_found", "There is no such thing.")
+
+    def _test(self, integration_id: str | None) -> Reply:
+        queued: list[QueuedTest] = []
+        for one in self.integrations:
+            if one.is_enabled and integration_id in {None, str(one.id)}:
+                made = a_delivery(one, status=self.tested, event_type=EventType.TEST)
+                self.deliveries.insert(0, made)
+                queued.append(
+                    QueuedTest(
+                        integration_id=one.id,
+                        integration_key=one.integration_key,
+                        event_id=made.event_id,
+                        delivery_id=made.id,
+                    )
+                )
+        if not queued:
+            return refusal(409, "conflict", "The integration is switched off.")
+        return reply(TestsQueued(test_events_created=len(queued), integrations=queued), 202)
+
+    def _list(self, query: dict[str, str]) -> Reply:
+        found = [
+            one
+            for one in self.deliveries
+            if query.get("status") in {None, str(one.status)}
+            and query.get("integration_id") in {None, str(one.integration_id)}
+        ]
+        start, limit = int(query.get("cursor", 0)), int(query.get("limit", 50))
+        end = start + limit
+        page = [_brief(one) for one in found[start:end]]
+        return reply(Page(items=page, next_cursor=str(end) if end < len(found) else None))
+
+    def _redeliver(self, delivery_id: UUID) -> Reply:
+        old = next(one for one in self.deliveries if one.id == delivery_id)
+        new = msgspec.structs.replace(
+            old,
+            id=uuid4(),
+            replay_of=old.id,
+            status=DeliveryStatus.DELIVERED,
+            reason=None,
+            status_code=204,
+            attempts=[Attempt(number=1, started_at=NOW, duration_ms=12, status_code=204)],
+        )
+        self.deliveries.insert(0, new)
+        return reply(_brief(new), 202)
+
+
+@asynccontextmanager
+async def serving(loopback: Loopback | None = None) -> AsyncGenerator[Loopback, None]:
+    """The server, listening."""
+    double = loopback or Loopback()
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
+        try:
+            while (asked := await _read(reader)) is not None:
+                writer.write(_wire(double.answer(asked), asked.method))
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writers.discard(writer)
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    double.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield double
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    head = await reader.readuntil(b"\r\n\r\n") if not reader.at_eof() else b""
+    if not head:
+        return None
+    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (s.partition(":") for s in lines)}
+    if headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size)
+            await reader.readline()
+        await reader.readline()
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+    url = urlsplit(target)
+    return Asked(method, unquote(url.path), dict(parse_qsl(url.query)), headers, body)
+
+
+def _wire(answer: Reply, method: str) -> bytes:
+    headers = {"content-type": answer.content_type, "content-length": str(len(answer.body))}
+    headers |= answer.headers
+    head = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return head.encode() + b"\r\n" + answer.body
+
+
+def _brief(one: DeliveryDetail) -> Delivery:
+    names = Delivery.__struct_fields__
+    return Delivery(**{name: getattr(one, name) for name in names})
+
+
+def an_overview(now: datetime = NOW) -> Overview:
+    """A tenant with every block filled, one of them stale, and two risks."""
+    seen = now - timedelta(hours=3)
+    series: list[float | None] = [55, 56, None, 58, 60, 61, 60, 62, 64, 65, 66, 66, 67, 69, 70]
+    return Overview(
+        tenant_id=TENANT,
+        as_of=now,
+        readiness=ReadinessBlock(
+            status=Freshness.OK,
+            as_of=seen,
+            age_days=0.1,
+            previous=69,
+            delta_1w=1.0,
+            delta_4w=3.0,
+            trend=Trend.UP,
+            overall_score=72,
+            band=Band.MATURE,
+            last_computed_at=seen,
+            capability_count=6,
+            series=[*series, 71, 71, 72],
+        ),
+        editions=EditionsBlock(
+            status=Freshness.OK,
+            as_of=seen,
+            age_days=0.1,
+            delta_4w=0.2,
+            items=[
+                EditionItem(
+                    key="guardian_pro",
+                    label="Guardian Pro",
+                    fit_score=78,
+                    fit_status=FitStatus.ALIGNED,
+                )
+            ],
+            series=[70, 71, 72, 73, 74, 75, 76, 77, 78],
+        ),
+        uplift=UpliftBlock(
+            status=Freshness.OK,
+            as_of=seen,
+            age_days=0.1,
+            active_plans=1,
+            draft_plans=0,
+            tasks_done=6,
+            tasks_total=10,
+            tasks_blocked=1,
+            tasks_overdue=2,
+            completion_percentage=60,
+            expected_percentage=75,
+        ),
+        adoption=AdoptionBlock(
+            status=Freshness.STALE,
+            as_of=now - timedelta(days=12),
+            age_days=12,
+            delta_4w=-6.0,
+            overall_status=AdoptionStatus.REGULAR,
+            overall_score=61.5,
+            worst_dimension=Dimension.QA_CHAOS,
+            series=[66, 65, 64, 63, 62, 61.5],
+        ),
+        executive=ExecutiveBlock(
+            status=Freshness.OK,
+            as_of=seen,
+            reports_last_90d=3,
+            last_report_date=seen,
+            last_period_end=(now - timedelta(days=23)).date(),
+            overall_health_score=72,
+            health_trend=Trend.FLAT,
+        ),
+        lifecycle=LifecycleBlock(status=Freshness.MISSING),
+        risks=[
+            Risk(
+                code=RiskCode.SCORE_DROP_4W,
+                severity=Severity.HIGH,
+                since=now - timedelta(days=9),
+                evidence={"delta_4w": -6.0},
+                action_code=ActionCode.REVIEW_LARGEST_LOSS,
+            ),
+            Risk(
+                code=RiskCode.PLAN_STALLED,
+                severity=Severity.MEDIUM,
+                evidence={"overdue": 2},
+                action_code=ActionCode.RESUME_PLAN,
+            ),
+        ],
+    )
+
+
+def an_integration(
+    key: str = "bi_dashboard",
+    *,
+    label: str = "BI dashboard",
+    is_enabled: bool = True,
+    stats: WebhookStats | None = None,
+) -> Integration:
+    return Integration(
+        id=uuid4(),
+        integration_key=key,
+        label=label,
+        description="",
+        is_enabled=is_enabled,
+        scopes=[Scope.READINESS, Scope.ADOPTION],
+        version=3,
+        created_at=NOW,
+        updated_at=NOW,
+        config_summary=ConfigSummary(
+            webhook_host="bi.example.com",
+            url_hint="hook",
+            format=PayloadFormat.STANDARD,
+            signature="v1",
+            header_names=[],
+            secret_header_names=[],
+            auth_kind=AuthKind.NONE,
+            has_secret=True,
+        ),
+        webhook_stats=stats or WebhookStats(),
+    )
+
+
+def a_delivery(
+    integration: Integration,
+    *,
+    status: DeliveryStatus = DeliveryStatus.DELIVERED,
+    event_type: EventType = EventType.READINESS_UPDATED,
+    made: datetime = NOW,
+    payload: bytes = b'{"type":"readiness_updated","data":{"overall_score":72}}',
+    excerpt: str | None = None,
+) -> DeliveryDetail:
+    is_good = status is DeliveryStatus.DELIVERED
+    is_tried = status is not DeliveryStatus.PENDING
+    code = (204 if is_good else 500) if is_tried else None
+    error = None if is_good or not is_tried else "http_status"
+    event_id = uuid4()
+    return DeliveryDetail(
+        id=uuid4(),
+        event_id=event_id,
+        event_type=event_type,
+        integration_id=integration.id,
+        integration_key=integration.integration_key,
+        status=status,
+        attempt_count=int(is_tried),
+        created_at=made,
+        next_attempt_at=made + timedelta(seconds=5) if status is DeliveryStatus.FAILED else None,
+        finished_at=made if is_good else None,
+        status_code=code,
+        error_class=error,
+        reason="attempts_exhausted" if status is DeliveryStatus.DISCARDED else None,
+        event=DeliveredEvent(
+            id=event_id,
+            type=event_type,
+            scope=Scope.READINESS,
+            occurred_at=made,
+            payload=msgspec.Raw(payload),
+        ),
+        attempts=[
+            Attempt(
+                number=1,
+                started_at=made,
+                duration_ms=12,
+                status_code=code,
+                error_class=error,
+                response_excerpt=excerpt,
+            )
+        ]
+        if is_tried
+        else [],
+    )

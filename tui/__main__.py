@@ -1,0 +1,55 @@
+"""`python -m tui`: the console on this terminal."""
+
+import argparse
+import os
+import random
+import sys
+from datetime import UTC, datetime
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def main() -> int:
+    """Run the console; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="guardian tui",
+        description="The terminal console, on GUARDIAN_API_URL with GUARDIAN_API_KEY, else on the "
+        "saved server, else it asks. ? lists the keys, q leaves.",
+    )
+    parser.add_argument("--mouse", action="store_true", help="let clicks and the wheel through")
+    parser.add_argument(
+        "--full-paint", action="store_true", help="write whole regions, not only changed cells"
+    )
+    options = parser.parse_args()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        sys.stderr.write("guardian tui: the console needs a terminal that can be drawn on.\n")
+        return EXIT_USAGE
+
+    # Textual takes 0.3 s to import, which `--help` and a missing terminal need not wait for.
+    from shared.errors import GuardianError  # noqa: PLC0415 - as said above
+    from tui.app import Console  # noqa: PLC0415 - as said above
+    from tui.settings import find_server  # noqa: PLC0415 - as said above
+
+    refusal = ""
+    server = None
+    try:
+        server = find_server(os.environ)
+    except GuardianError as error:
+        refusal = error.detail
+    console = Console(
+        server,
+        clock=lambda: datetime.now(UTC),
+        dice=random.random,
+        env=dict(os.environ),
+        refusal=refusal,
+        is_full_paint=options.full_paint,
+    )
+    console.run(mouse=options.mouse)
+    if console.crash:
+        sys.stderr.write(console.crash + "\n")
+    return console.return_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

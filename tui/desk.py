@@ -1,0 +1,42 @@
+"""What every pane works with: whom to ask, the clock, and how the link stands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.client import GuardianClient
+from shared.errors import UnauthenticatedError
+from tui.link import Link
+
+
+@dataclass
+class Desk:
+    """Shared by the panes and changed only by the app, when somebody signs in or picks a tenant.
+
+    Attributes:
+        clock: now, in UTC.
+        watch_s: seconds between two looks at a delivery that is being watched.
+    """
+
+    clock: Callable[[], datetime]
+    link: Link
+    watch_s: float
+    client: GuardianClient | None = None
+    tenant_name: str = ""
+
+    @property
+    def server(self) -> GuardianClient:
+        """The client.
+
+        Raises:
+            UnauthenticatedError: nobody has signed in yet.
+        """
+        if self.client is None:
+            raise UnauthenticatedError("Nobody is signed in.")
+        return self.client
+
+    @property
+    def workspace_id(self) -> UUID | None:
+        """The tenant an operator has chosen."""
+        return None if self.client is None else self.client.workspace_id

@@ -1,0 +1,213 @@
+"""Who hears about the tenant, and whether it reaches them; switched and tested by one key."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+from uuid import UUID
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from shared.contracts.integrations import (
+    Integration,
+    IntegrationChange,
+    QueuedTest,
+    TestsQueued,
+)
+from shared.errors import GuardianError
+from tui.desk import Desk
+from tui.follow import follow, verdict
+from tui.integration_rows import COLUMNS, integration_row
+from tui.messages import Asked, DeliveriesWanted, Said
+from tui.screens.pane import PollingPane
+from tui.text import Line, Span, at, clock_time, number, visible, words
+from tui.widgets.lines import Lines
+from tui.widgets.rows import Rows
+
+MOST_PAGES = 10
+
+
+class IntegrationsPane(PollingPane):
+    """The list, and three lines on the row under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "switch", "on/off"),
+        Binding("t", "test", "test"),
+        Binding("T", "test_all", "test all"),
+        Binding("enter", "deliveries", "deliveries"),
+    ]
+
+    def __init__(self, desk: Desk, *, id: str) -> None:
+        """Start with an empty list."""
+        super().__init__(desk, id=id)
+        self._integrations: list[Integration] | None = None
+        self._wanted: dict[UUID, bool] = {}
+        self._results: dict[UUID, Span] = {}
+
+    def compose(self) -> ComposeResult:
+        """The list above, the row's words below."""
+        yield Rows(COLUMNS, id="integrations-rows")
+        yield Lines(id="integrations-reading")
+
+    async def ask(self) -> None:
+        """Every integration, page by page."""
+        found: list[Integration] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = await self.desk.server.integrations(cursor=cursor, limit=200)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        self._integrations = found
+
+    def take_keys(self) -> None:
+        """The list gets the keys."""
+        self.query_one(Rows).focus()
+
+    def forget(self) -> None:
+        """Another tenant has other integrations."""
+        super().forget()
+        self._integrations = None
+        self._wanted.clear()
+        self._results.clear()
+
+    def draw(self) -> None:
+        """Draw the list and the words on its row."""
+        now = self.desk.clock()
+        rows = [
+            integration_row(one, now=now, mark=self._mark(one)) for one in self._integrations or ()
+        ]
+        is_stale = self.is_stale and self._integrations is not None
+        self.query_one(Rows).show(rows, is_stale=is_stale)
+        self.query_one(Lines).show(self._reading())
+
+    def on_rows_moved(self) -> None:
+        """Say what the row under the cursor is."""
+        self.query_one(Lines).show(self._reading())
+
+    def action_switch(self) -> None:
+        """Switch the row on or off; shown at once, taken back if the server refuses."""
+        chosen = self._chosen()
+        if chosen is not None and chosen.id not in self._wanted:
+            self._wanted[chosen.id] = not chosen.is_enabled
+            self.draw()
+            self._switch(chosen, is_enabled=not chosen.is_enabled)
+
+    def action_test(self) -> None:
+        """Send a test event to the row, and watch it arrive."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self._test(chosen.id)
+
+    def action_test_all(self) -> None:
+        """Send a test event to every integration that is on, after a question."""
+        count = sum(one.is_enabled for one in self._integrations or ())
+        if not count:
+            self.post_message(Said("No integration is on: space switches the row on.", "warn"))
+            return
+        what = "1 integration" if count == 1 else f"{number(count)} integrations"
+        self.post_message(Asked(f"Send a test event to {what}?", self._test_every_one))
+
+    def action_deliveries(self) -> None:
+        """Show what was sent to the row."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self.post_message(DeliveriesWanted(chosen.id, chosen.integration_key))
+
+    @work(group="change")
+    async def _switch(self, integration: Integration, *, is_enabled: bool) -> None:
+        key = visible(integration.integration_key)
+        try:
+            changed = await self.desk.server.update_integration(
+                integration.id,
+                IntegrationChange(is_enabled=is_enabled),
+                version=integration.version,
+            )
+        except GuardianError as error:
+            stays = "on" if integration.is_enabled else "off"
+            self._say(f"✗ {key} stays {stays}: {visible(error.detail)}", "bad")
+        else:
+            self._replace(changed)
+            self._say(f"✓ {key} is {'on' if changed.is_enabled else 'off'}.", "good")
+        finally:
+            self._wanted.pop(integration.id, None)
+            self.draw()
+            self.refetch()
+
+    def _test_every_one(self) -> None:
+        self._test(None)
+
+    @work(group="test")
+    async def _test(self, integration_id: UUID | None) -> None:
+        try:
+            queued = await self.desk.server.test_integrations(integration_id)
+        except GuardianError as error:
+            self._say(f"✗ Not tested: {visible(error.detail)}", "bad")
+            return
+        for one in queued.integrations:
+            self._results[one.integration_id] = Span("… on its way", "warn")
+            self._watch(one)
+        self._say(_queued(queued), "")
+        self.draw()
+
+    @work(group="watch")
+    async def _watch(self, test: QueuedTest) -> None:
+        key = visible(test.integration_key)
+        try:
+            result = verdict(await follow(self.desk, test.delivery_id))
+        except GuardianError as error:
+            result = Span(f"▲ lost sight of it: {visible(error.detail)}", "warn")
+        self._results[test.integration_id] = Span(
+            f"{result.text}, at {clock_time(self.desk.clock())}", result.tone
+        )
+        self._say(f"Test of {key}: {result.text}", result.tone)
+        self.draw()
+        self.refetch()
+
+    def _say(self, text: str, tone: str) -> None:
+        self.post_message(Said(text, tone))
+
+    def _replace(self, changed: Integration) -> None:
+        self._integrations = [
+            changed if one.id == changed.id else one for one in self._integrations or ()
+        ]
+
+    def _chosen(self) -> Integration | None:
+        """The integration under the cursor, by id, so that a refresh cannot swap it."""
+        selected = self.query_one(Rows).selected
+        return next((one for one in self._integrations or () if str(one.id) == selected), None)
+
+    def _mark(self, integration: Integration) -> Span | None:
+        wanted = self._wanted.get(integration.id)
+        if wanted is None:
+            return None
+        return Span("● on …" if wanted else "○ off …", "warn")
+
+    def _reading(self) -> Sequence[Line]:
+        chosen = self._chosen()
+        if chosen is None:
+            empty = "No integrations yet: POST /integrations makes one."
+            return [(Span(" -" if self._integrations is None else f" {empty}", "dim"),)]
+        config = chosen.config_summary
+        stats = chosen.webhook_stats
+        error = chosen.disabled_reason or stats.last_error
+        return [
+            (
+                Span(f" {visible(chosen.label, limit=60)}", "bold"),
+                Span(f"  {visible(config.webhook_host)}/…{visible(config.url_hint)}", "dim"),
+                Span(f"  {config.format}, {visible(config.signature)}", "dim"),
+            ),
+            (
+                Span(" Last error ", "dim"),
+                Span(words(error) if error else "-", "warn" if error else "dim"),
+                Span(f"   last delivered {at(stats.last_delivered_at)}", "dim"),
+            ),
+            (Span(" Test       ", "dim"), self._results.get(chosen.id, Span("-", "dim"))),
+        ]
+
+
+def _queued(queued: TestsQueued) -> str:
+    if queued.test_events_created == 1 and queued.integrations:
+        return f"Test of {visible(queued.integrations[0].integration_key)}: … on its way"
+    return f"{number(queued.test_events_created)} test events are on their way."

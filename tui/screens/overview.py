@@ -1,0 +1,349 @@
+"""How a tenant stands: six key figures, what threatens them, and who hears about them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from shared.contracts.integrations import Integration
+from shared.contracts.success import (
+    AdoptionBlock,
+    Block,
+    EditionsBlock,
+    ExecutiveBlock,
+    LifecycleBlock,
+    Overview,
+    ReadinessBlock,
+    Risk,
+    UpliftBlock,
+)
+from shared.contracts.words import Freshness, Trend
+from tui.desk import Desk
+from tui.integration_rows import COLUMNS, integration_row
+from tui.marks import freshness_mark, severity_mark
+from tui.screens.pane import PollingPane
+from tui.text import (
+    NONE,
+    Line,
+    Span,
+    age,
+    change,
+    fit,
+    number,
+    short_at,
+    sparkline,
+    visible,
+    words,
+)
+from tui.widgets.lines import Lines
+from tui.widgets.rows import head_of, line_of
+
+NAMES = ("Readiness", "Adoption", "Uplift", "Editions", "Reports", "Lifecycle")
+NAME_WIDTH = 10
+VALUE_WIDTH = 7
+CHANGE_WIDTH = 8
+WORDS_WIDTH = 21
+WEEKS = 18
+AGE_WIDTH = 12
+LEAST_INTEGRATIONS = 3
+"""Lines the integrations keep, however many the risks are: title, head and one row."""
+
+
+class Figure(NamedTuple):
+    """One key figure, ready to be drawn.
+
+    Attributes:
+        series: weekly values for the bars, if the domain has them.
+        remark: what stands in their place if it has not.
+    """
+
+    value: str
+    change: Span
+    words: str
+    series: Sequence[float | None]
+    remark: str
+    freshness: Span
+
+
+class OverviewPane(PollingPane):
+    """The first screen. It is read from top to bottom and has no cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "app.go('integrations')", "integrations"),
+    ]
+    can_focus = True
+
+    def __init__(self, desk: Desk, *, id: str) -> None:
+        """Start with dashes."""
+        super().__init__(desk, id=id)
+        self.overview: Overview | None = None
+        self.integrations: list[Integration] | None = None
+
+    def compose(self) -> ComposeResult:
+        """One block of lines."""
+        yield Lines(id="overview-lines")
+
+    async def ask(self) -> None:
+        """The success overview, and the integrations beside it."""
+        self.overview = await self.desk.server.overview()
+        self.integrations = (await self.desk.server.integrations(limit=200)).items
+
+    def forget(self) -> None:
+        """Back to dashes."""
+        super().forget()
+        self.overview = None
+        self.integrations = None
+
+    def draw(self) -> None:
+        """Draw what is known for the size there is."""
+        lines = overview_lines(
+            self.overview,
+            self.integrations,
+            now=self.desk.clock(),
+            width=self.size.width,
+            height=self.size.height,
+        )
+        self.query_one(Lines).show(lines, is_stale=self.is_stale and self.overview is not None)
+
+
+def overview_lines(
+    overview: Overview | None,
+    integrations: Sequence[Integration] | None,
+    *,
+    now: datetime,
+    width: int,
+    height: int,
+) -> list[Line]:
+    """The whole screen. Figures come first, then every risk that fits, then integrations."""
+    lines = [_head(width), *(_figure_line(*one, width) for one in _figures(overview, now))]
+    is_roomy = height >= 2 * len(lines)
+    if is_roomy:
+        lines.append(())
+    risks = None if overview is None else overview.risks
+    lines += _risk_lines(risks, now, width, height - len(lines) - LEAST_INTEGRATIONS)
+    if is_roomy and height - len(lines) > LEAST_INTEGRATIONS:
+        lines.append(())
+    lines += _integration_lines(integrations, now, width, height - len(lines))
+    return lines
+
+
+def _figures(overview: Overview | None, now: datetime) -> list[tuple[str, Figure | None]]:
+    if overview is None:
+        return [(name, None) for name in NAMES]
+    figures = (
+        _readiness(overview.readiness, now),
+        _adoption(overview.adoption, now),
+        _uplift(overview.uplift, now),
+        _editions(overview.editions, now),
+        _reports(overview.executive, now),
+        _lifecycle(overview.lifecycle, now),
+    )
+    return list(zip(NAMES, figures, strict=True))
+
+
+def _readiness(block: ReadinessBlock, now: datetime) -> Figure:
+    return _figure(
+        block,
+        now,
+        value=number(block.overall_score, digits=1),
+        says=words(block.band) if block.band else "",
+        series=block.series,
+        remark=f"{number(block.capability_count)} capabilities",
+    )
+
+
+def _adoption(block: AdoptionBlock, now: datetime) -> Figure:
+    worst = f"weakest: {words(block.worst_dimension)}" if block.worst_dimension else ""
+    return _figure(
+        block,
+        now,
+        value=number(block.overall_score, digits=1),
+        says=words(block.overall_status),
+        series=block.series,
+        remark=worst,
+    )
+
+
+def _uplift(block: UpliftBlock, now: datetime) -> Figure:
+    percent = block.completion_percentage
+    says = f"{number(block.tasks_done)}/{number(block.tasks_total)} tasks"
+    if block.tasks_overdue:
+        says += f", {number(block.tasks_overdue)} late"
+    expected = block.expected_percentage
+    parts = [
+        f"{number(block.active_plans)} active" if block.active_plans is not None else "",
+        f"plan {expected} %" if expected is not None else "",
+        f"{number(block.tasks_blocked)} blocked" if block.tasks_blocked else "",
+        f"{number(block.draft_plans)} draft" if block.draft_plans else "",
+    ]
+    return _figure(
+        block,
+        now,
+        value=NONE if percent is None else f"{percent} %",
+        says=says,
+        remark=", ".join(part for part in parts if part),
+    )
+
+
+def _editions(block: EditionsBlock, now: datetime) -> Figure:
+    best = block.items[0] if block.items else None
+    return _figure(
+        block,
+        now,
+        value=number(best.fit_score if best else None, digits=1),
+        says=visible(best.label, limit=40) if best else "",
+        series=block.series,
+        remark=words(best.fit_status) if best else "",
+    )
+
+
+def _reports(block: ExecutiveBlock, now: datetime) -> Figure:
+    health = block.overall_health_score
+    trend = "" if block.health_trend is Trend.UNKNOWN else f", {block.health_trend}"
+    return _figure(
+        block,
+        now,
+        value=number(block.reports_last_90d),
+        says="in 90 days" if health is None else f"health {number(health, digits=0)}{trend}",
+        remark=f"to {block.last_period_end}" if block.last_period_end else "",
+    )
+
+
+def _lifecycle(block: LifecycleBlock, now: datetime) -> Figure:
+    done, failed = block.operations_successful, block.operations_failed
+    return _figure(
+        block,
+        now,
+        value=number(block.total_compacted),
+        says=f"compacted, {number(block.total_deleted)} gone",
+        remark=f"{number(done)} ok, {number(failed)} failed",
+    )
+
+
+def _figure(
+    block: Block,
+    now: datetime,
+    *,
+    value: str,
+    says: str,
+    remark: str,
+    series: Sequence[float | None] = (),
+) -> Figure:
+    freshness = freshness_mark(block.status, age(block.as_of, now))
+    if block.status is Freshness.MISSING:
+        return Figure(NONE, Span(NONE, "dim"), "no data yet", (), "", freshness)
+    return Figure(value, change(block.delta_4w), says, series, remark, freshness)
+
+
+def _head(width: int) -> Line:
+    heads = (
+        " " * (1 + NAME_WIDTH),
+        fit("Now", VALUE_WIDTH, is_number=True),
+        "  ",
+        fit("4 weeks", CHANGE_WIDTH),
+        " ",
+        fit("", WORDS_WIDTH + _spare(width) // 2),
+        fit("18 weeks", WEEKS + _spare(width) - _spare(width) // 2),
+        fit("Age", AGE_WIDTH - 2, is_number=True),
+    )
+    return (Span("".join(heads), "dim"),)
+
+
+def _figure_line(name: str, figure: Figure | None, width: int) -> Line:
+    title = Span(" " + fit(name, NAME_WIDTH), "accent")
+    if figure is None:
+        return (title, Span(fit(NONE, VALUE_WIDTH, is_number=True), "dim"))
+    spare = _spare(width)
+    words_width = WORDS_WIDTH + spare // 2
+    bars_width = WEEKS + spare - spare // 2
+    bars = sparkline(figure.series, WEEKS)
+    if bars and bars_width > len(bars) + len(figure.remark) + 2:
+        bars = f"{bars}  {figure.remark}"
+    return (
+        title,
+        Span(fit(figure.value, VALUE_WIDTH, is_number=True), "bold"),
+        Span("  "),
+        Span(fit(figure.change.text, CHANGE_WIDTH), figure.change.tone),
+        Span(" "),
+        Span(fit(figure.words, words_width - 1) + " "),
+        Span(fit(bars or figure.remark, bars_width), "accent" if bars else "dim"),
+        Span(fit(figure.freshness.text, AGE_WIDTH - 2, is_number=True), figure.freshness.tone),
+    )
+
+
+def _spare(width: int) -> int:
+    """Cells beyond what 80 columns need."""
+    needed = 1 + NAME_WIDTH + VALUE_WIDTH + 2 + CHANGE_WIDTH + 1 + WORDS_WIDTH + WEEKS + AGE_WIDTH
+    return max(0, min(40, width - needed))
+
+
+def _risk_lines(risks: Sequence[Risk] | None, now: datetime, width: int, room: int) -> list[Line]:
+    if risks is None:
+        return [(Span(" Risks", "bold"), Span("  -", "dim"))]
+    if not risks:
+        return [(Span(" Risks", "bold"), Span("  ✓ none", "good"))]
+    shown = risks if len(risks) < room else risks[: max(0, room - 2)]
+    left_over = len(risks) - len(shown)
+    lines: list[Line] = [(Span(" Risks", "bold"), Span(f"  {number(len(risks))}", "warn"))]
+    lines += [_risk_line(risk, now, width) for risk in shown]
+    if left_over:
+        lines.append((Span(f"   … and {number(left_over)} more", "dim"),))
+    return lines
+
+
+def _risk_line(risk: Risk, now: datetime, width: int) -> Line:
+    mark = severity_mark(risk.severity)
+    evidence = ", ".join(
+        f"{words(name)} {_evidence(value)}" for name, value in risk.evidence.items()
+    )
+    since = f"since {short_at(risk.since, now)}" if risk.since else ""
+    action = f"→ {words(risk.action_code)}"
+    room = width - 1 - 11 - 19 - len(action) - 2
+    return (
+        Span(" "),
+        Span(fit(mark.text, 11), mark.tone),
+        Span(fit(words(risk.code), 19)),
+        Span(fit(", ".join(part for part in (evidence, since) if part), room), "dim"),
+        Span(" "),
+        Span(action, "accent"),
+    )
+
+
+def _evidence(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return words(value)
+    return number(value, digits=0 if value is None or float(value).is_integer() else 1)
+
+
+def _integration_lines(
+    integrations: Sequence[Integration] | None, now: datetime, width: int, room: int
+) -> list[Line]:
+    title = Span(" Integrations", "bold")
+    if integrations is None:
+        return [(title, Span("  -", "dim"))]
+    if not integrations:
+        return [(title, Span("  none yet: POST /integrations makes one", "dim"))]
+    stats = [one.webhook_stats for one in integrations]
+    counts: Line = (
+        title,
+        Span(f"  {number(sum(one.is_enabled for one in integrations))}", "good"),
+        Span(f" of {number(len(integrations))} on   "),
+        Span(f"24 h {number(sum(one.events_last_24h for one in stats))}   ", "dim"),
+        _total("… pending", sum(one.pending for one in stats), "warn"),
+        _total("↻ failed", sum(one.failed for one in stats), "warn"),
+        _total("⊘ discarded", sum(one.discarded for one in stats), "bad"),
+    )
+    places = room - 2
+    shown = integrations if len(integrations) <= places else integrations[: max(0, places - 1)]
+    lines = [counts, head_of(COLUMNS, width)]
+    lines += [line_of(COLUMNS, integration_row(one, now=now), width) for one in shown]
+    if len(shown) < len(integrations) and places > 0:
+        more = number(len(integrations) - len(shown))
+        lines.append((Span(f"   … and {more} more: 2 shows all", "dim"),))
+    return lines
+
+
+def _total(what: str, count: int, tone: str) -> Span:
+    return Span(f"{what} {number(count)}   ", tone if count else "dim")

@@ -1,0 +1,120 @@
+"""What the panes have in common: one polling loop, the last good answer, and why it is old."""
+
+import asyncio
+from abc import abstractmethod
+from contextlib import suppress
+from datetime import datetime
+
+from textual import work
+from textual.containers import Vertical
+
+from shared.errors import GuardianError, InvalidError
+from tui.desk import Desk
+from tui.messages import LinkChanged, TenantNeeded
+from tui.text import clock_time, visible
+
+
+class Pane(Vertical):
+    """A screenful. While it is shown it asks again and again; hidden, it is silent."""
+
+    def __init__(self, desk: Desk, *, id: str) -> None:
+        """Take a place at the desk; nothing is asked before `enter`."""
+        super().__init__(id=id)
+        self.desk = desk
+        self.trouble = ""
+        """Why the numbers are not fresh; empty while they are."""
+        self.data_at: datetime | None = None
+        """When the numbers on screen were answered."""
+        self._wake = asyncio.Event()
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Draw what is known; called after every answer, key and change of size."""
+
+    def enter(self) -> None:
+        """Come on screen."""
+        self.draw()
+
+    def take_keys(self) -> None:
+        """Give the keys to the widget that wants them."""
+        self.focus()
+
+    def leave(self) -> None:
+        """Go off screen."""
+
+    def forget(self) -> None:
+        """Drop the last answer: another server or tenant is asked from now on."""
+        self.trouble = ""
+        self.data_at = None
+
+    def refetch(self) -> None:
+        """Ask now."""
+        self._wake.set()
+
+    def anew(self) -> None:
+        """Ask now, for everything: somebody pressed the key for it."""
+        self.refetch()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is on screen may no longer be so."""
+        return bool(self.trouble) or self.desk.link.is_stale(self.desk.clock())
+
+    def notice(self) -> str:
+        """One sentence on why the numbers are not fresh, or none."""
+        if not self.trouble:
+            return ""
+        seen = f" Shown: {clock_time(self.data_at)}." if self.data_at else ""
+        return visible(self.trouble) + seen
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.draw()
+
+
+class PollingPane(Pane):
+    """A pane whose numbers come from the server."""
+
+    @abstractmethod
+    async def ask(self) -> None:
+        """Fetch what the pane shows.
+
+        Raises:
+            GuardianError: it could not be had; the last answer stays on screen.
+        """
+
+    def enter(self) -> None:
+        """Start to ask."""
+        super().enter()
+        self.poll()
+
+    def leave(self) -> None:
+        """Stop asking."""
+        self.workers.cancel_group(self, "poll")
+
+    @work(exclusive=True, group="poll")
+    async def poll(self) -> None:
+        """Ask, rest, ask again. One loop, so a slow server is never asked twice at a time."""
+        while True:
+            self._wake.clear()
+            rest_s = await self._ask_once()
+            self.draw()
+            self.post_message(LinkChanged())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest_s):
+                    await self._wake.wait()
+
+    async def _ask_once(self) -> float:
+        try:
+            await self.ask()
+        except GuardianError as error:
+            if isinstance(error, InvalidError) and self._lacks_tenant():
+                self.post_message(TenantNeeded())
+            self.trouble = error.detail
+            return self.desk.link.failed(error, self.desk.clock())
+        self.trouble = ""
+        self.data_at = self.desk.clock()
+        return self.desk.link.answered(self.data_at)
+
+    def _lacks_tenant(self) -> bool:
+        return self.desk.workspace_id is None

@@ -1,0 +1,76 @@
+"""Whom an operator wants to look at."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from shared.contracts.tenants import Tenant
+from tui.desk import Desk
+from tui.messages import TenantChosen
+from tui.screens.pane import PollingPane
+from tui.text import Span, age, visible
+from tui.widgets.lines import Lines
+from tui.widgets.rows import Column, Row, Rows
+
+COLUMNS = (Column("Tenant"), Column("Id", 36), Column("Age", 8, is_number=True))
+MOST_PAGES = 50
+
+
+class TenantsPane(PollingPane):
+    """The list of tenants; `enter` takes one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "look at this tenant")]
+
+    def __init__(self, desk: Desk, *, id: str) -> None:
+        """Start with an empty list."""
+        super().__init__(desk, id=id)
+        self._tenants: list[Tenant] | None = None
+
+    def compose(self) -> ComposeResult:
+        """A sentence and the list."""
+        yield Lines(id="tenants-words")
+        yield Rows(COLUMNS, id="tenants-rows")
+
+    async def ask(self) -> None:
+        """Every tenant, page by page."""
+        found: list[Tenant] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = await self.desk.server.tenants(cursor=cursor, limit=200)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        self._tenants = found
+
+    def take_keys(self) -> None:
+        """The list gets the keys."""
+        self.query_one(Rows).focus()
+
+    def draw(self) -> None:
+        """Draw the list."""
+        now = self.desk.clock()
+        words = " This is an operator's key. Whom do you want to look at?"
+        if self._tenants == []:
+            words = " There is no tenant yet: `guardian tenants create` makes one."
+        self.query_one(Lines).show([(Span(words),), ()])
+        rows = [
+            Row(
+                id=str(one.id),
+                cells=(
+                    Span(visible(one.name)),
+                    Span(str(one.id), "dim"),
+                    Span(age(one.created_at, now), "dim"),
+                ),
+            )
+            for one in self._tenants or ()
+        ]
+        self.query_one(Rows).show(rows, is_stale=self.is_stale and bool(rows))
+
+    def action_choose(self) -> None:
+        """Take the row."""
+        selected = self.query_one(Rows).selected
+        for one in self._tenants or ():
+            if str(one.id) == selected:
+                self.post_message(TenantChosen(one))

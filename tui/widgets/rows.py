@@ -1,0 +1,175 @@
+"""A list with a cursor that follows the row, not the place: new rows never move it."""
+
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.palette import SELECTED, STALE, TONES
+from tui.text import Line, Span, fit
+from tui.widgets.lines import strip_of
+
+
+class Column(NamedTuple):
+    """One column.
+
+    Attributes:
+        title: its head, with the unit.
+        width: cells, or 0 to share what is left.
+        is_number: stands right.
+        from_width: shown only where the list is at least so wide.
+    """
+
+    title: str
+    width: int = 0
+    is_number: bool = False
+    from_width: int = 0
+
+
+class Row(NamedTuple):
+    """One row; `id` is what the cursor follows and what actions act on."""
+
+    id: str
+    cells: tuple[Span, ...]
+
+
+def lay_out(columns: Sequence[Column], width: int) -> list[int]:
+    """The cells of each column, 0 for one that is not shown; a blank stands between columns."""
+    shown = [column for column in columns if column.from_width <= width]
+    open_columns = sum(1 for column in shown if not column.width)
+    taken = sum(column.width for column in shown) + len(shown)
+    share = max(6, (width - taken) // open_columns) if open_columns else 0
+    return [0 if column.from_width > width else column.width or share for column in columns]
+
+
+def head_of(columns: Sequence[Column], width: int) -> Line:
+    """The titles."""
+    cells = [Span(column.title, "title") for column in columns]
+    return (Span(" "), *_cells(columns, cells, width, tone="dim"))
+
+
+def line_of(columns: Sequence[Column], row: Row, width: int) -> Line:
+    """One row that is not selected."""
+    return (Span(" "), *_cells(columns, row.cells, width))
+
+
+def _cells(
+    columns: Sequence[Column], cells: Sequence[Span], width: int, *, tone: str | None = None
+) -> list[Span]:
+    spans: list[Span] = []
+    for column, cell, cells_wide in zip(columns, cells, lay_out(columns, width - 1), strict=True):
+        if cells_wide:
+            text = fit(cell.text, cells_wide, is_number=column.is_number)
+            spans += [Span(text, cell.tone if tone is None else tone), Span(" ")]
+    return spans
+
+
+class Rows(ScrollView, can_focus=True):
+    """Draws only the rows that are seen, so that a million cost what twenty do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "next row", show=False),
+        Binding("k,up", "move(-1)", "row before", show=False),
+        Binding("ctrl+d,pagedown", "page(1)", "page down", show=False),
+        Binding("ctrl+u,pageup", "page(-1)", "page up", show=False),
+        Binding("g,home", "jump(0)", "first row", show=False),
+        Binding("G,end", "jump(1)", "last row", show=False),
+    ]
+
+    class Moved(Message):
+        """Another row is under the cursor."""
+
+    class EndReached(Message):
+        """The cursor stands on the last row: time to fetch more."""
+
+    def __init__(self, columns: Sequence[Column], *, id: str) -> None:
+        """Name the columns; start empty."""
+        super().__init__(id=id)
+        self._columns = columns
+        self._rows: Sequence[Row] = ()
+        self._cursor = 0
+        self._is_stale = False
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What the list holds."""
+        return self._rows
+
+    @property
+    def selected(self) -> str | None:
+        """The id of the row under the cursor."""
+        return self._rows[self._cursor].id if self._rows else None
+
+    def show(self, rows: Sequence[Row], *, is_stale: bool = False) -> None:
+        """Replace the rows; the cursor stays on its row, and the row stays at its height."""
+        if (rows, is_stale) == (self._rows, self._is_stale):
+            return
+        selected, above = self.selected, self._cursor - self.scroll_offset.y
+        self._rows, self._is_stale = rows, is_stale
+        places = {row.id: place for place, row in enumerate(rows)}
+        self._cursor = places.get(selected or "", min(self._cursor, max(0, len(rows) - 1)))
+        self.virtual_size = Size(self.size.width, len(rows) + 1)
+        if self._cursor - self.scroll_offset.y != above and self.scroll_offset.y > 0:
+            self.scroll_to(y=self._cursor - above, animate=False)
+        self.refresh()
+        if self.selected != selected:
+            self.post_message(self.Moved())
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by so many rows."""
+        self._go(self._cursor + by)
+
+    def action_page(self, direction: int) -> None:
+        """Move the cursor by what is seen, less a line for the eye."""
+        self._go(self._cursor + direction * max(1, self.size.height - 2))
+
+    def action_jump(self, to_end: int) -> None:
+        """Go to the first or the last row."""
+        self._go(len(self._rows) - 1 if to_end else 0)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._reveal()
+
+    def render_line(self, y: int) -> Strip:
+        """The head stands still; the rows scroll beneath it."""
+        ground, width = self.rich_style, self.size.width
+        if y == 0:
+            return strip_of(head_of(self._columns, width), width, ground)
+        place = self.scroll_offset.y + y - 1
+        if place >= len(self._rows):
+            return Strip.blank(width, ground)
+        row = self._rows[place]
+        if place != self._cursor:
+            line = line_of(self._columns, row, width)
+            return strip_of(line, width, ground, is_stale=self._is_stale)
+        style = ground + SELECTED if self.has_focus else ground + TONES["bold"]
+        if self._is_stale and not self.has_focus:
+            style += STALE
+        text = "".join(span.text for span in _cells(self._columns, row.cells, width))
+        return Strip([Segment(">" + text, style)]).adjust_cell_length(width, style)
+
+    def _go(self, place: int) -> None:
+        last = len(self._rows) - 1
+        wanted = max(0, min(place, last))
+        if wanted != self._cursor:
+            self._cursor = wanted
+            self._reveal()
+            self.refresh()
+            self.post_message(self.Moved())
+        if place >= last >= 0:
+            self.post_message(self.EndReached())
+
+    def _reveal(self) -> None:
+        seen = max(1, self.size.height - 1)
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + seen:
+            self.scroll_to(y=self._cursor - seen + 1, animate=False)
