@@ -19,6 +19,7 @@ import pytest
 from shared.contracts.words import Role
 from shared.data.api_keys import create_key
 from shared.data.session import operating
+from shared.domain.api_keys import digest, new_key
 from shared.domain.uuid7 import Ids
 from tests.conftest import Clock, Database, Servers, make_tenant
 
@@ -47,7 +48,9 @@ class System:
     log: IO[bytes]
     tenant_id: UUID
     keys: dict[Role, str]
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    running: list[subprocess.Popen[bytes]] = field(
+        default_factory=lambda: list[subprocess.Popen[bytes]]()
+    )
 
     def start(self, room: str) -> subprocess.Popen[bytes]:
         """Start `api` or `worker`."""
@@ -129,20 +132,21 @@ async def system(
     pepper = "a pepper for tests only"
     tenant_id = await make_tenant("Acme", clock=clock)
     keys: dict[Role, str] = {}
+    ids = Ids(clock)
     async with operating() as session:
         for role in Role:
-            made = await create_key(
+            made = new_key(os.urandom(30))
+            await create_key(
                 session,
+                key_id=ids(),
+                tenant_id=None if role is Role.OPERATOR else tenant_id,
                 role=role,
                 label=f"{role} of the journey",
-                tenant_id=None if role is Role.OPERATOR else tenant_id,
-                expires_at=None,
-                pepper=pepper,
-                ids=Ids(clock),
-                entropy=os.urandom,
+                prefix=made.prefix,
+                digest=digest(made.text, pepper=pepper),
                 now=clock(),
             )
-            keys[role] = made.key
+            keys[role] = made.text
     env = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
