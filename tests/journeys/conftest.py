@@ -48,9 +48,7 @@ class System:
     log: IO[bytes]
     tenant_id: UUID
     keys: dict[Role, str]
-    running: list[subprocess.Popen[bytes]] = field(
-        default_factory=lambda: list[subprocess.Popen[bytes]]()
-    )
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list[subprocess.Popen[bytes]])
 
     def start(self, room: str) -> subprocess.Popen[bytes]:
         """Start `api` or `worker`."""
