@@ -16,8 +16,12 @@ from redis.asyncio import Redis
 from api.authentication import Authentication, Authenticator
 from api.bodies import MAXIMUM_BYTES, JsonRequest
 from api.controllers.audit import AuditController
+from api.controllers.deliveries import DeliveryController
+from api.controllers.event_types import EventTypeController
 from api.controllers.health import HealthController
+from api.controllers.integrations import IntegrationController
 from api.controllers.keys import KeyController
+from api.controllers.stats import StatsController
 from api.controllers.tenants import TenantController
 from api.guards import tenant_of
 from api.principal import Principal
@@ -25,6 +29,7 @@ from api.problems import refuse
 from api.refusals import RefusalRecorder, witness_of
 from api.request_ids import tell_request_id
 from api.services.audit import Witness
+from api.services.integrations import Workshop
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
@@ -34,7 +39,11 @@ ROOT = "/api/guardian/meta"
 
 CONTROLLERS: Sequence[ControllerRouterHandler] = (
     AuditController,
+    DeliveryController,
+    EventTypeController,
+    IntegrationController,
     KeyController,
+    StatsController,
     TenantController,
 )
 """What stands under `ROOT` and asks for a key."""
@@ -74,6 +83,9 @@ def create_app(
     def tenant_id(request: Request[Principal, Any, State]) -> UUID:
         return tenant_of(request)
 
+    def workshop(request: Request[Principal, Any, State]) -> Workshop:
+        return Workshop(ring=ring, egress=egress, entropy=entropy, witness=witness(request))
+
     given: dict[str, object] = {
         "authenticator": authenticator,
         "clock": clock,
@@ -99,6 +111,7 @@ def create_app(
             **{name: _always(value) for name, value in given.items()},
             "tenant_id": Provide(tenant_id, sync_to_thread=False),
             "witness": Provide(witness, sync_to_thread=False),
+            "workshop": Provide(workshop, sync_to_thread=False),
         },
         middleware=[DefineMiddleware(Authentication, authenticator=authenticator)],
         exception_handlers={Exception: refuse, HTTPException: refuse},

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, SkipValidation
 
 from api.authentication import Authenticator
 from api.guards import named_tenant, requires
@@ -48,7 +48,7 @@ class KeyController(Controller):
         self,
         request: Request[Principal, Any, Any],
         data: JSONBody[NewKey],
-        witness: NamedDependency[Witness],
+        witness: NamedDependency[SkipValidation[Witness]],
         pepper: NamedDependency[str],
         entropy: NamedDependency[Callable[[int], bytes]],
     ) -> MadeKey:
@@ -69,7 +69,7 @@ class KeyController(Controller):
         self,
         request: Request[Principal, Any, Any],
         key_id: FromPath[UUID],
-        witness: NamedDependency[Witness],
+        witness: NamedDependency[SkipValidation[Witness]],
         authenticator: NamedDependency[Authenticator],
     ) -> None:
         """Refuse a key from now on, in every process within five seconds."""

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, SkipValidation
 
 from api.authentication import Authenticator
 from api.guards import requires
@@ -36,7 +36,9 @@ class TenantController(Controller):
         return page_of(found, limit=limit, id_of=lambda tenant: tenant.id)
 
     @post(summary="Make a tenant", opt={"action": "tenant.create"})
-    async def create(self, data: JSONBody[NewTenant], witness: NamedDependency[Witness]) -> Tenant:
+    async def create(
+        self, data: JSONBody[NewTenant], witness: NamedDependency[SkipValidation[Witness]]
+    ) -> Tenant:
         """Make a tenant; make a key for it next."""
         async with operating() as session:
             return await tenants.create(session, data, witness=witness)
@@ -49,7 +51,7 @@ class TenantController(Controller):
     async def delete(
         self,
         target_id: FromPath[UUID],
-        witness: NamedDependency[Witness],
+        witness: NamedDependency[SkipValidation[Witness]],
         authenticator: NamedDependency[Authenticator],
     ) -> None:
         """Delete a tenant with everything that belongs to it; only the audit remembers it."""

@@ -155,3 +155,19 @@ class TestsQueued(Resource, frozen=True, kw_only=True):
 
     test_events_created: int
     integrations: list[QueuedTest]
+
+
+class SecretRotation(Request, frozen=True, kw_only=True):
+    """A new signing secret; the old one signs too for `overlap_hours`, so that no message fails."""
+
+    overlap_hours: Annotated[int, Meta(ge=0, le=168)] = 24
+
+
+class RotatedSecret(Resource, frozen=True, kw_only=True):
+    """The new secret, shown this once; for `v1a` there is only the key that verifies."""
+
+    id: UUID
+    version: int
+    signing_secret: str | None = None
+    verifying_key: str | None = None
+    previous_secret_until: Instant | None = None

@@ -104,6 +104,8 @@ CREATE TABLE delivery_attempt (
   FOREIGN KEY (tenant_id, integration_id) REFERENCES integration (tenant_id, id)
     ON DELETE CASCADE
 ) PARTITION BY RANGE (delivery_id);
+CREATE INDEX delivery_attempt_dead ON delivery_attempt (tenant_id, delivery_id)
+  WHERE status = 'discarded';
 COMMENT ON TABLE delivery_attempt IS
   'Append-only, monthly partitions by the delivery''s id. The last row of a delivery carries its
    verdict; number 0 means it was discarded without a POST. No foreign key to event: an old

@@ -1,0 +1,187 @@
+"""/integrations: where a tenant wants its events sent."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, SkipValidation
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+
+from api.conditional import expected_versions, version_tag
+from api.guards import requires
+from api.pages import DEFAULT_LIMIT, Limit, page_of, position_of
+from api.principal import Principal
+from api.services import deliveries, integrations
+from api.services.audit import Witness
+from api.services.integrations import Workshop
+from shared.contracts.integrations import (
+    Integration,
+    IntegrationChange,
+    IntegrationsUpdated,
+    IntegrationUpdates,
+    NewIntegration,
+    RotatedSecret,
+    SecretRotation,
+    TestsQueued,
+)
+from shared.contracts.pages import Page
+from shared.contracts.words import Role
+from shared.data.session import acting_for
+from shared.domain.sealing import KeyRing
+from shared.jobs import WakeUps
+
+READS = [requires(Role.READER)]
+WRITES = [requires(Role.ADMIN)]
+
+
+class IntegrationController(Controller):
+    """Read by readers, changed by admins."""
+
+    path = "/integrations"
+    tags = ["integrations"]
+
+    @get(guards=READS, summary="List integrations, newest first")
+    async def listing(
+        self,
+        tenant_id: NamedDependency[UUID],
+        ring: NamedDependency[KeyRing],
+        clock: NamedDependency[Callable[[], datetime]],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[Integration]:
+        """Integrations with their counts; secrets are never among them."""
+        before = position_of(cursor)
+        async with acting_for(tenant_id, is_read_only=True) as session:
+            found = await integrations.listed(
+                session, before=before, limit=limit, ring=ring, now=clock()
+            )
+        return page_of(found, limit=limit, id_of=lambda integration: integration.id)
+
+    @post(guards=WRITES, summary="Make an integration", opt={"action": "integration.create"})
+    async def create(
+        self,
+        tenant_id: NamedDependency[UUID],
+        data: JSONBody[NewIntegration],
+        workshop: NamedDependency[SkipValidation[Workshop]],
+    ) -> Response[Integration]:
+        """Make an integration. Its signing secret is shown in this answer and never again."""
+        async with acting_for(tenant_id) as session:
+            made = await integrations.create(session, data, workshop=workshop)
+        return _tagged(made, HTTP_201_CREATED)
+
+    @patch(guards=WRITES, summary="Change several at once", opt={"action": "integration.update"})
+    async def change_many(
+        self,
+        tenant_id: NamedDependency[UUID],
+        data: JSONBody[IntegrationUpdates],
+        workshop: NamedDependency[SkipValidation[Workshop]],
+    ) -> IntegrationsUpdated:
+        """Change several integrations, all of them or none."""
+        async with acting_for(tenant_id) as session:
+            changed = await integrations.change_many(session, data.updates, workshop=workshop)
+        return IntegrationsUpdated(updated=changed)
+
+    @post(
+        "/test",
+        guards=WRITES,
+        status_code=HTTP_200_OK,
+        summary="Send a test event",
+        opt={"action": "integration.test"},
+    )
+    async def test(
+        self,
+        tenant_id: NamedDependency[UUID],
+        witness: NamedDependency[SkipValidation[Witness]],
+        wake_ups: NamedDependency[WakeUps],
+        integrationId: FromQuery[UUID | None] = None,  # noqa: N803 - the contract's spelling
+    ) -> TestsQueued:
+        """Queue a test event for one integration, or for every enabled one."""
+        async with acting_for(tenant_id) as session:
+            queued = await deliveries.queue_tests(session, integrationId, witness=witness)
+        wake_ups.wake(test.integration_id for test in queued)
+        return TestsQueued(test_events_created=len(queued), integrations=queued)
+
+    @get("/{integration_id:uuid}", guards=READS, summary="One integration")
+    async def one(
+        self,
+        tenant_id: NamedDependency[UUID],
+        integration_id: FromPath[UUID],
+        ring: NamedDependency[KeyRing],
+        clock: NamedDependency[Callable[[], datetime]],
+    ) -> Response[Integration]:
+        """One integration; its `ETag` is what `If-Match` takes."""
+        async with acting_for(tenant_id, is_read_only=True) as session:
+            found = await integrations.one(session, integration_id, ring=ring, now=clock())
+        return _tagged(found)
+
+    @patch(
+        "/{integration_id:uuid}",
+        guards=WRITES,
+        summary="Change an integration",
+        opt={"action": "integration.update"},
+    )
+    async def change(
+        self,
+        request: Request[Principal, Any, Any],
+        tenant_id: NamedDependency[UUID],
+        integration_id: FromPath[UUID],
+        data: JSONBody[IntegrationChange],
+        workshop: NamedDependency[SkipValidation[Workshop]],
+    ) -> Response[Integration]:
+        """Change what is given; with `If-Match` only if nobody else changed it meanwhile."""
+        versions = expected_versions(request)
+        async with acting_for(tenant_id) as session:
+            changed = await integrations.change(
+                session, integration_id, data, versions=versions, workshop=workshop
+            )
+        return _tagged(changed)
+
+    @delete(
+        "/{integration_id:uuid}",
+        guards=WRITES,
+        summary="Delete an integration",
+        opt={"action": "integration.delete"},
+    )
+    async def delete(
+        self,
+        request: Request[Principal, Any, Any],
+        tenant_id: NamedDependency[UUID],
+        integration_id: FromPath[UUID],
+        witness: NamedDependency[SkipValidation[Witness]],
+    ) -> None:
+        """Stop it and forget its secrets; what it was sent stays on record."""
+        versions = expected_versions(request)
+        async with acting_for(tenant_id) as session:
+            await integrations.delete(session, integration_id, versions=versions, witness=witness)
+
+    @post(
+        "/{integration_id:uuid}/rotate-secret",
+        guards=WRITES,
+        status_code=HTTP_200_OK,
+        summary="Rotate the signing secret",
+        opt={"action": "integration.rotate_secret"},
+    )
+    async def rotate_secret(
+        self,
+        tenant_id: NamedDependency[UUID],
+        integration_id: FromPath[UUID],
+        workshop: NamedDependency[SkipValidation[Workshop]],
+        data: JSONBody[SecretRotation | None] = None,
+    ) -> RotatedSecret:
+        """Sign with a new secret, and with the old one too for a while."""
+        rotation = data or SecretRotation()
+        async with acting_for(tenant_id) as session:
+            return await integrations.rotate_secret(
+                session,
+                integration_id,
+                overlap=timedelta(hours=rotation.overlap_hours),
+                workshop=workshop,
+            )
+
+
+def _tagged(integration: Integration, status_code: int = HTTP_200_OK) -> Response[Integration]:
+    headers = {"etag": version_tag(integration.version)}
+    return Response(integration, status_code=status_code, headers=headers)

@@ -1,0 +1,439 @@
+"""Integrations: made, read, changed and emptied; what is secret goes in and never comes out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec import UNSET
+
+from api.services import integration_rows as rows
+from api.services.audit import REDACTED, Witness, record
+from api.services.integration_rows import Stored
+from api.services.receivers import Receiver, accept_config
+from api.services.webhook_stats import webhook_stats
+from shared.contracts.integrations import (
+    ConfigSummary,
+    Integration,
+    IntegrationChange,
+    IntegrationConfig,
+    IntegrationUpdate,
+    NewIntegration,
+    RotatedSecret,
+    WebhookStats,
+)
+from shared.contracts.words import AuthKind, PayloadFormat, Scope
+from shared.data.audit import Act
+from shared.data.session import TenantSession
+from shared.domain import pii, signing
+from shared.domain.addresses import EgressRules
+from shared.domain.credentials import open_secret, seal_credentials, seal_secret
+from shared.domain.sealing import KeyRing
+from shared.errors import FieldError, InvalidError, VersionMismatchError
+
+SECRET_BYTES = 32
+OVERLAP_AFTER_CHANGE = timedelta(hours=24)
+"""How long the old secret signs too after a change of the signature scheme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What making and changing integrations needs beside the session.
+
+    Attributes:
+        ring: seals what is secret.
+        egress: where webhooks may go.
+        entropy: gives n random bytes for signing secrets.
+        witness: who asks.
+    """
+
+    ring: KeyRing
+    egress: EgressRules
+    entropy: Callable[[int], bytes]
+    witness: Witness
+
+
+async def listed(
+    session: TenantSession, *, before: UUID | None, limit: int, ring: KeyRing, now: datetime
+) -> list[Integration]:
+    """Integrations, newest first, one more than `limit` where there are more."""
+    found = await rows.newest(session, before=before, limit=limit + 1)
+    return await _shown(session, found, ring=ring, now=now)
+
+
+async def one(
+    session: TenantSession, integration_id: UUID, *, ring: KeyRing, now: datetime
+) -> Integration:
+    """One integration.
+
+    Raises:
+        NotFoundError: there is none, or it was deleted.
+    """
+    found = await rows.read(session, [integration_id])
+    return (await _shown(session, found, ring=ring, now=now))[0]
+
+
+async def create(session: TenantSession, new: NewIntegration, *, workshop: Workshop) -> Integration:
+    """Make an integration; the answer holds its signing secret this once.
+
+    Raises:
+        InvalidError: a field was refused.
+        ConflictError: its key is taken.
+    """
+    now = workshop.witness.clock()
+    problems = _text_problems(new.label, new.description, new.scopes, path="$")
+    receiver = _judged(new.config, problems, workshop=workshop, path="$")
+    integration_id = workshop.witness.ids()
+    secret = _new_secret(new.config.signature, workshop.entropy)
+    place = {"tenant_id": session.tenant_id, "integration_id": integration_id}
+    stored = Stored(
+        id=integration_id,
+        integration_key=new.integration_key,
+        label=new.label,
+        description=new.description,
+        is_enabled=new.is_enabled,
+        disabled_reason=None,
+        scopes=[str(scope) for scope in new.scopes],
+        format=new.config.format,
+        signature=new.config.signature,
+        webhook_host=receiver.host,
+        url_hint=receiver.url_hint,
+        headers=receiver.headers,
+        secret_header_names=receiver.secret_header_names,
+        auth_kind=receiver.credentials.auth_kind,
+        sealed_config=seal_credentials(workshop.ring, receiver.credentials, **place),
+        sealed_secret=seal_secret(workshop.ring, secret, **place),
+        sealed_previous_secret=None,
+        previous_secret_until=None,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    await rows.insert(session, stored)
+    act = Act("integration.create", "integration", str(stored.id), after=_told(stored))
+    await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
+    return _resource(session, stored, WebhookStats(), ring=workshop.ring, secret=secret)
+
+
+async def change(
+    session: TenantSession,
+    integration_id: UUID,
+    wanted: IntegrationChange,
+    *,
+    versions: frozenset[int] | None,
+    workshop: Workshop,
+) -> Integration:
+    """Change one; a new scheme of signing brings a new secret, shown in the answer this once.
+
+    Args:
+        session: of the tenant.
+        integration_id: which one.
+        wanted: what to change.
+        versions: what the caller believes it to be; None where it does not care.
+        workshop: what it takes.
+
+    Raises:
+        NotFoundError: there is none.
+        VersionMismatchError: it is of another version.
+        InvalidError: a field was refused.
+    """
+    [before] = await rows.read(session, [integration_id], is_to_change=True)
+    _expect(before, versions)
+    return await _change(session, before, wanted, path="$", workshop=workshop)
+
+
+async def change_many(
+    session: TenantSession, updates: Sequence[IntegrationUpdate], *, workshop: Workshop
+) -> list[Integration]:
+    """Change several, all of them or none, and answer them in the order of the request.
+
+    Raises:
+        NotFoundError: one does not exist.
+        VersionMismatchError: one is of another version than given.
+        InvalidError: a field was refused, or an integration is named twice.
+    """
+    for index, update in enumerate(updates):
+        if any(update.id == earlier.id for earlier in updates[:index]):
+            twice = FieldError(f"$.updates[{index}].id", "duplicate", "It is named twice.")
+            raise InvalidError(errors=[twice])
+    found = {
+        stored.id: stored
+        for stored in await rows.read(session, [update.id for update in updates], is_to_change=True)
+    }
+    for update in updates:
+        _expect(found[update.id], None if update.version is UNSET else frozenset({update.version}))
+    return [
+        await _change(
+            session, found[update.id], update, path=f"$.updates[{index}]", workshop=workshop
+        )
+        for index, update in enumerate(updates)
+    ]
+
+
+async def delete(
+    session: TenantSession,
+    integration_id: UUID,
+    *,
+    versions: frozenset[int] | None,
+    witness: Witness,
+) -> None:
+    """Empty an integration of its secrets and stop it; what it was sent stays on record.
+
+    Raises:
+        NotFoundError: there is none.
+        VersionMismatchError: it is of another version.
+    """
+    [before] = await rows.read(session, [integration_id], is_to_change=True)
+    _expect(before, versions)
+    await rows.empty(session, integration_id, now=witness.clock())
+    act = Act("integration.delete", "integration", str(integration_id), before=_told(before))
+    await record(session, act, witness=witness, tenant_id=session.tenant_id)
+
+
+async def rotate_secret(
+    session: TenantSession,
+    integration_id: UUID,
+    *,
+    overlap: timedelta,
+    workshop: Workshop,
+) -> RotatedSecret:
+    """Sign with a new secret from now on, and with the old one too until the overlap is over.
+
+    Raises:
+        NotFoundError: there is no such integration.
+    """
+    now = workshop.witness.clock()
+    [before] = await rows.read(session, [integration_id], is_to_change=True)
+    secret = _new_secret(before.signature, workshop.entropy)
+    until = now + overlap if overlap else None
+    after = _with_secret(session, before, secret, until=until, ring=workshop.ring)
+    after = replace(after, version=before.version + 1, updated_at=now)
+    await rows.update(session, after)
+    act = Act(
+        "integration.rotate_secret",
+        "integration",
+        str(integration_id),
+        before={"signing_secret": REDACTED},
+        after={"signing_secret": REDACTED, "previous_secret_until": after.previous_secret_until},
+    )
+    await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
+    return RotatedSecret(
+        id=after.id,
+        version=after.version,
+        signing_secret=_showable(secret),
+        verifying_key=_verifying_key(secret),
+        previous_secret_until=after.previous_secret_until,
+    )
+
+
+async def _change(
+    session: TenantSession,
+    before: Stored,
+    wanted: IntegrationChange,
+    *,
+    path: str,
+    workshop: Workshop,
+) -> Integration:
+    now = workshop.witness.clock()
+    after, secret = _changed(session, before, wanted, path=path, workshop=workshop)
+    if after != before:
+        after = replace(after, version=before.version + 1, updated_at=now)
+        await rows.update(session, after)
+        told_before, told_after = _told(before), _told(after)
+        names = [name for name in told_after if told_after[name] != told_before[name]]
+        revealed = {name: told_after[name] for name in names}
+        if after.sealed_config != before.sealed_config:
+            revealed["config"] = REDACTED
+        if secret is not None:
+            revealed["signing_secret"] = REDACTED
+        act = Act(
+            "integration.update",
+            "integration",
+            str(after.id),
+            before={name: told_before[name] for name in names},
+            after=revealed,
+        )
+        await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
+    stats = await webhook_stats(session, [after.id], now=now)
+    return _resource(session, after, stats[after.id], ring=workshop.ring, secret=secret)
+
+
+def _changed(
+    session: TenantSession,
+    before: Stored,
+    wanted: IntegrationChange,
+    *,
+    path: str,
+    workshop: Workshop,
+) -> tuple[Stored, str | None]:
+    """The row as it is wanted, and the new signing secret where the scheme changes."""
+    after = replace(
+        before,
+        label=before.label if wanted.label is UNSET else wanted.label,
+        description=before.description if wanted.description is UNSET else wanted.description,
+        scopes=before.scopes if wanted.scopes is UNSET else [str(one) for one in wanted.scopes],
+    )
+    if wanted.is_enabled is not UNSET:
+        after = replace(after, is_enabled=wanted.is_enabled, disabled_reason=None)
+    problems = _text_problems(after.label, after.description, after.scopes, path=path)
+    if wanted.config is UNSET:
+        if problems:
+            raise InvalidError(errors=problems)
+        return after, None
+    receiver = _judged(wanted.config, problems, workshop=workshop, path=path)
+    after = replace(
+        after,
+        format=wanted.config.format,
+        webhook_host=receiver.host,
+        url_hint=receiver.url_hint,
+        headers=receiver.headers,
+        secret_header_names=receiver.secret_header_names,
+        auth_kind=receiver.credentials.auth_kind,
+        sealed_config=seal_credentials(
+            workshop.ring,
+            receiver.credentials,
+            tenant_id=session.tenant_id,
+            integration_id=before.id,
+        ),
+    )
+    if wanted.config.signature == before.signature:
+        return after, None
+    secret = _new_secret(wanted.config.signature, workshop.entropy)
+    until = workshop.witness.clock() + OVERLAP_AFTER_CHANGE
+    after = _with_secret(session, after, secret, until=until, ring=workshop.ring)
+    return replace(after, signature=wanted.config.signature), secret
+
+
+def _with_secret(
+    session: TenantSession,
+    stored: Stored,
+    secret: str,
+    *,
+    until: datetime | None,
+    ring: KeyRing,
+) -> Stored:
+    sealed = seal_secret(ring, secret, tenant_id=session.tenant_id, integration_id=stored.id)
+    return replace(
+        stored,
+        sealed_secret=sealed,
+        sealed_previous_secret=None if until is None else stored.sealed_secret,
+        previous_secret_until=until,
+    )
+
+
+def _judged(
+    config: IntegrationConfig, problems: list[FieldError], *, workshop: Workshop, path: str
+) -> Receiver:
+    """The config together with what was already found, so that one answer names everything."""
+    try:
+        receiver = accept_config(config, egress=workshop.egress, path=f"{path}.config")
+    except InvalidError as error:
+        raise InvalidError(errors=[*problems, *error.errors]) from None
+    if problems:
+        raise InvalidError(errors=problems)
+    return receiver
+
+
+def _text_problems(
+    label: str, description: str, scopes: Sequence[str], *, path: str
+) -> list[FieldError]:
+    problems: list[FieldError] = []
+    if not label.strip():
+        problems.append(FieldError(f"{path}.label", "out_of_range", "It must not be blank."))
+    for name, text in (("label", label), ("description", description)):
+        if any(not sign.isprintable() and sign not in "\n\t" for sign in text):
+            message = "It must not hold control characters or invisible ones."
+            problems.append(FieldError(f"{path}.{name}", "not_allowed", message))
+        elif kind := pii.find(text):
+            message = f"It looks as if it held personal or secret data ({kind}): leave that out."
+            problems.append(FieldError(f"{path}.{name}", "personal_data", message))
+    if len(set(scopes)) != len(scopes):
+        problems.append(FieldError(f"{path}.scopes", "duplicate", "A scope is named twice."))
+    return problems
+
+
+def _new_secret(signature: str, entropy: Callable[[int], bytes]) -> str:
+    random = entropy(SECRET_BYTES)
+    return signing.new_secret(random) if signature == "v1" else signing.new_secret_key(random)
+
+
+def _showable(secret: str | None) -> str | None:
+    """A receiver needs the secret of `v1`; of `v1a` it needs the public key only."""
+    if secret is None or secret.startswith(signing.SEED_PREFIX):
+        return None
+    return secret
+
+
+def _verifying_key(secret: str) -> str | None:
+    return signing.public_key(secret) if secret.startswith(signing.SEED_PREFIX) else None
+
+
+def _expect(stored: Stored, versions: frozenset[int] | None) -> None:
+    if versions is not None and stored.version not in versions:
+        raise VersionMismatchError
+
+
+def _told(stored: Stored) -> Mapping[str, object]:
+    """What the audit may hold of an integration."""
+    return {
+        "integration_key": stored.integration_key,
+        "label": stored.label,
+        "description": stored.description,
+        "is_enabled": stored.is_enabled,
+        "scopes": stored.scopes,
+        "format": stored.format,
+        "signature": stored.signature,
+        "webhook_host": stored.webhook_host,
+        "header_names": sorted(stored.headers),
+        "secret_header_names": stored.secret_header_names,
+        "auth_kind": stored.auth_kind,
+    }
+
+
+async def _shown(
+    session: TenantSession, found: Sequence[Stored], *, ring: KeyRing, now: datetime
+) -> list[Integration]:
+    stats = await webhook_stats(session, [stored.id for stored in found], now=now)
+    return [_resource(session, stored, stats[stored.id], ring=ring) for stored in found]
+
+
+def _resource(
+    session: TenantSession,
+    stored: Stored,
+    stats: WebhookStats,
+    *,
+    ring: KeyRing,
+    secret: str | None = None,
+) -> Integration:
+    verifying_key: str | None = None
+    if stored.signature == "v1a":
+        sealed = open_secret(
+            ring, stored.sealed_secret, tenant_id=session.tenant_id, integration_id=stored.id
+        )
+        verifying_key = _verifying_key(sealed)
+    return Integration(
+        id=stored.id,
+        integration_key=stored.integration_key,
+        label=stored.label,
+        description=stored.description,
+        is_enabled=stored.is_enabled,
+        disabled_reason=stored.disabled_reason,
+        scopes=[Scope(scope) for scope in stored.scopes],
+        version=stored.version,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+        last_synced_at=stats.last_delivered_at,
+        config_summary=ConfigSummary(
+            webhook_host=stored.webhook_host,
+            url_hint=stored.url_hint,
+            format=PayloadFormat(stored.format),
+            signature=stored.signature,
+            header_names=sorted(stored.headers),
+            secret_header_names=stored.secret_header_names,
+            auth_kind=AuthKind(stored.auth_kind),
+            has_secret=True,
+            verifying_key=verifying_key,
+        ),
+        webhook_stats=stats,
+        signing_secret=_showable(secret),
+    )
