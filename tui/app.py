@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
@@ -311,7 +313,11 @@ class Console(App[None]):
     def _bar(self, width: int) -> Line:
         now = self.desk.clock()
         current = self._switcher.current or ""
-        name = self.desk.tenant_name
+        client = self.desk.client
+        name = visible(
+            self.desk.tenant_name or (urlsplit(client.base_url).netloc if client else "")
+        )
+        chip = f" {fit(name, min(cell_len(name), 32 if width >= WIDE else 20))} " if name else ""
         titles = ROOTS if width >= WIDE else SHORT
         tabs: list[Span] = []
         for place, (pane, title) in enumerate(titles.items(), start=1):
@@ -319,7 +325,7 @@ class Console(App[None]):
             tone = "bold" if is_current and current not in ALONE else "dim"
             tabs += [Span(f"{place} {title}", tone), Span("  ")]
         return between(
-            (Span(f" {fit(visible(name), min(len(name), 24))} ", "reverse"), Span(" "), *tabs),
+            (Span(chip, "reverse"), Span(" "), *tabs),
             (self.desk.link.word(now), Span(f"  {now:%H:%M}Z ", "dim")),
             width,
         )

@@ -194,7 +194,8 @@ class IntegrationsPane(PollingPane):
         error = chosen.disabled_reason or stats.last_error
         return [
             (
-                Span(f" {visible(chosen.label, limit=60)}", "bold"),
+                Span(f" {visible(chosen.integration_key)}", "bold"),
+                Span(f"  {visible(chosen.label, limit=60)}"),
                 Span(f"  {visible(config.webhook_host)}/…{visible(config.url_hint)}", "dim"),
                 Span(f"  {config.format}, {visible(config.signature)}", "dim"),
             ),

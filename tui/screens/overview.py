@@ -32,7 +32,6 @@ from tui.text import (
     change,
     fit,
     number,
-    short_at,
     sparkline,
     visible,
     words,
@@ -56,14 +55,14 @@ class Figure(NamedTuple):
 
     Attributes:
         series: weekly values for the bars, if the domain has them.
-        remark: what stands in their place if it has not.
+        remarks: what stands beside them, or in their place, as far as there is room.
     """
 
     value: str
     change: Span
     words: str
     series: Sequence[float | None]
-    remark: str
+    remarks: Sequence[str]
     freshness: Span
 
 
@@ -150,7 +149,7 @@ def _readiness(block: ReadinessBlock, now: datetime) -> Figure:
         value=number(block.overall_score, digits=1),
         says=words(block.band) if block.band else "",
         series=block.series,
-        remark=f"{number(block.capability_count)} capabilities",
+        remarks=(f"{number(block.capability_count)} capabilities",),
     )
 
 
@@ -162,7 +161,7 @@ def _adoption(block: AdoptionBlock, now: datetime) -> Figure:
         value=number(block.overall_score, digits=1),
         says=words(block.overall_status),
         series=block.series,
-        remark=worst,
+        remarks=(worst,),
     )
 
 
@@ -172,18 +171,18 @@ def _uplift(block: UpliftBlock, now: datetime) -> Figure:
     if block.tasks_overdue:
         says += f", {number(block.tasks_overdue)} late"
     expected = block.expected_percentage
-    parts = [
-        f"{number(block.active_plans)} active" if block.active_plans is not None else "",
+    remarks = (
         f"plan {expected} %" if expected is not None else "",
         f"{number(block.tasks_blocked)} blocked" if block.tasks_blocked else "",
+        f"{number(block.active_plans)} active" if block.active_plans is not None else "",
         f"{number(block.draft_plans)} draft" if block.draft_plans else "",
-    ]
+    )
     return _figure(
         block,
         now,
         value=NONE if percent is None else f"{percent} %",
         says=says,
-        remark=", ".join(part for part in parts if part),
+        remarks=remarks,
     )
 
 
@@ -195,7 +194,7 @@ def _editions(block: EditionsBlock, now: datetime) -> Figure:
         value=number(best.fit_score if best else None, digits=1),
         says=visible(best.label, limit=40) if best else "",
         series=block.series,
-        remark=words(best.fit_status) if best else "",
+        remarks=(words(best.fit_status),) if best else (),
     )
 
 
@@ -207,7 +206,7 @@ def _reports(block: ExecutiveBlock, now: datetime) -> Figure:
         now,
         value=number(block.reports_last_90d),
         says="in 90 days" if health is None else f"health {number(health, digits=0)}{trend}",
-        remark=f"to {block.last_period_end}" if block.last_period_end else "",
+        remarks=(f"to {block.last_period_end}",) if block.last_period_end else (),
     )
 
 
@@ -218,7 +217,7 @@ def _lifecycle(block: LifecycleBlock, now: datetime) -> Figure:
         now,
         value=number(block.total_compacted),
         says=f"compacted, {number(block.total_deleted)} gone",
-        remark=f"{number(done)} ok, {number(failed)} failed",
+        remarks=(f"{number(done)} ok", f"{number(failed)} failed"),
     )
 
 
@@ -228,13 +227,13 @@ def _figure(
     *,
     value: str,
     says: str,
-    remark: str,
+    remarks: Sequence[str],
     series: Sequence[float | None] = (),
 ) -> Figure:
     freshness = freshness_mark(block.status, age(block.as_of, now))
     if block.status is Freshness.MISSING:
-        return Figure(NONE, Span(NONE, "dim"), "no data yet", (), "", freshness)
-    return Figure(value, change(block.delta_4w), says, series, remark, freshness)
+        return Figure(NONE, Span(NONE, "dim"), "no data yet", (), (), freshness)
+    return Figure(value, change(block.delta_4w), says, series, remarks, freshness)
 
 
 def _head(width: int) -> Line:
@@ -246,7 +245,7 @@ def _head(width: int) -> Line:
         " ",
         fit("", WORDS_WIDTH + _spare(width) // 2),
         fit("18 weeks", WEEKS + _spare(width) - _spare(width) // 2),
-        fit("Age", AGE_WIDTH - 2, is_number=True),
+        fit("Age", AGE_WIDTH, is_number=True),
     )
     return (Span("".join(heads), "dim"),)
 
@@ -259,8 +258,8 @@ def _figure_line(name: str, figure: Figure | None, width: int) -> Line:
     words_width = WORDS_WIDTH + spare // 2
     bars_width = WEEKS + spare - spare // 2
     bars = sparkline(figure.series, WEEKS)
-    if bars and bars_width > len(bars) + len(figure.remark) + 2:
-        bars = f"{bars}  {figure.remark}"
+    room = bars_width - len(bars) - 2 if bars else bars_width - 1
+    told = f"{bars}  {_remark(figure.remarks, room)}" if bars else _remark(figure.remarks, room)
     return (
         title,
         Span(fit(figure.value, VALUE_WIDTH, is_number=True), "bold"),
@@ -268,9 +267,20 @@ def _figure_line(name: str, figure: Figure | None, width: int) -> Line:
         Span(fit(figure.change.text, CHANGE_WIDTH), figure.change.tone),
         Span(" "),
         Span(fit(figure.words, words_width - 1) + " "),
-        Span(fit(bars or figure.remark, bars_width), "accent" if bars else "dim"),
-        Span(fit(figure.freshness.text, AGE_WIDTH - 2, is_number=True), figure.freshness.tone),
+        Span(fit(told.rstrip(), bars_width), "accent" if bars else "dim"),
+        Span(fit(figure.freshness.text, AGE_WIDTH, is_number=True), figure.freshness.tone),
     )
+
+
+def _remark(remarks: Sequence[str], room: int) -> str:
+    """As many whole remarks as fit, the most telling first."""
+    told = ""
+    for remark in filter(None, remarks):
+        longer = f"{told}, {remark}" if told else remark
+        if len(longer) > room:
+            break
+        told = longer
+    return told
 
 
 def _spare(width: int) -> int:
@@ -298,7 +308,7 @@ def _risk_line(risk: Risk, now: datetime, width: int) -> Line:
     evidence = ", ".join(
         f"{words(name)} {_evidence(value)}" for name, value in risk.evidence.items()
     )
-    since = f"since {short_at(risk.since, now)}" if risk.since else ""
+    since = f"{age(risk.since, now)} ago" if risk.since else ""
     action = f"→ {words(risk.action_code)}"
     room = width - 1 - 11 - 19 - len(action) - 2
     return (
