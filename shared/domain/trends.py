@@ -42,9 +42,9 @@ class Point(NamedTuple):
     value: float
 
 
-def reference(newest: datetime, span: timedelta) -> datetime:
-    """Give the instant at or before which the value to compare `newest` with was observed."""
-    return newest - span + SLACK
+def reach(span: timedelta) -> timedelta:
+    """How long before the newest value the one to compare it with was observed, at least."""
+    return span - SLACK
 
 
 def change(now: float | None, then: float | None) -> float | None:

@@ -162,7 +162,7 @@ async def forwards() -> MigrationManager:
             tenant="id",
         )
         + secure("api_key", api="SELECT, INSERT, UPDATE", operator="SELECT, INSERT, UPDATE, DELETE")
-        + secure("idempotency_key", api="SELECT, INSERT", worker="SELECT, DELETE")
+        + secure("idempotency_key", api="SELECT, INSERT, DELETE", worker="SELECT, DELETE")
         + secure("audit", api="SELECT, INSERT", operator="SELECT, INSERT", worker="INSERT")
         + CATALOGUE,
     )
