@@ -21,7 +21,9 @@ from api.controllers.event_types import EventTypeController
 from api.controllers.health import HealthController
 from api.controllers.integrations import IntegrationController
 from api.controllers.keys import KeyController
+from api.controllers.observations import ObservationController
 from api.controllers.stats import StatsController
+from api.controllers.success import SuccessController
 from api.controllers.tenants import TenantController
 from api.guards import tenant_of
 from api.principal import Principal
@@ -29,6 +31,7 @@ from api.problems import refuse
 from api.refusals import RefusalRecorder, witness_of
 from api.request_ids import tell_request_id
 from api.services.audit import Witness
+from api.services.catalogue import Catalogues
 from api.services.integrations import Workshop
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
@@ -44,6 +47,8 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     IntegrationController,
     KeyController,
     StatsController,
+    ObservationController,
+    SuccessController,
     TenantController,
 )
 """What stands under `ROOT` and asks for a key."""
@@ -88,6 +93,7 @@ def create_app(
 
     given: dict[str, object] = {
         "authenticator": authenticator,
+        "catalogues": Catalogues(clock),
         "clock": clock,
         "egress": egress,
         "entropy": entropy,
