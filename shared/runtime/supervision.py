@@ -5,6 +5,7 @@ keeps the two alike.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -203,5 +204,5 @@ def refuse_early_end(supervisor: Supervisor, names: Sequence[str]) -> None:
     states = supervisor.states()
     for name in names:
         if states.get(name) in ("BACKOFF", "FATAL", "EXITED"):
-            words = supervisor.last_words(name).removeprefix("guardian: ")
+            words = re.sub(r"^guardian[ a-z]*: ", "", supervisor.last_words(name))
             raise StartError(f"`guardian {name}` cannot start: {words}")

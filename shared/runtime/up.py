@@ -32,10 +32,11 @@ from shared.runtime.local_api import LocalApi
 from shared.runtime.operators import make_key, operate
 from shared.runtime.postgres import EmbeddedPostgres
 from shared.runtime.redis import EmbeddedRedis, check
-from shared.runtime.supervision import Program, Supervisor, refuse_early_end
+from shared.runtime.supervision import STOP_MARGIN_SECONDS, Program, Supervisor, refuse_early_end
 from shared.settings import (
     ApiSettings,
     DatabaseSettings,
+    EgressSettings,
     RedisSettings,
     RuntimeSettings,
     SecretSettings,
@@ -132,6 +133,9 @@ class _System:
     def start(self) -> None:
         """Everything up to the moment when the API answers and the keys are known."""
         settings = load(RuntimeSettings, self._given)
+        # Better said now than by a process that does not come up.
+        drain = load(WorkerSettings, self._given).guardian_worker_drain_seconds
+        load(EgressSettings, self._given)
         chosen = self._options.data_dir or settings.guardian_data_dir
         base = Path(chosen) if chosen else default_data_dir(self._given)
         self._folder = DataFolder(base, account=Account.present())
@@ -142,7 +146,7 @@ class _System:
         if self._options.is_demo:
             self._env = {**DEMO_EGRESS, **self._env}
         self._start_redis()
-        programs = self._programs(*self._start_postgres())
+        programs = _programs(*self._start_postgres(), drain_seconds=drain)
         self._make_secrets()
         self._publish_environment()
         self._credentials = kept.read_credentials(self._folder.path)
@@ -227,13 +231,6 @@ class _System:
             seen.append({"DATABASE_URL_FILE": str(path)})
         self._api_database_url = kept.read_text(self._folder.path / f"{API_LOGIN}.url")
         return seen
-
-    def _programs(self, api: Mapping[str, str], worker: Mapping[str, str]) -> list[Program]:
-        drain = load(WorkerSettings, self._env).guardian_worker_drain_seconds
-        return [
-            Program("worker", ("--stop-with-parent",), worker, int(drain) + 10, 10),
-            Program("api", ("--stop-with-parent",), api, API_STOP_SECONDS, 20),
-        ]
 
     def _make_secrets(self) -> None:
         for name, make in (
@@ -419,6 +416,17 @@ def _stopping_on_signals() -> Generator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _programs(
+    api: Mapping[str, str], worker: Mapping[str, str], *, drain_seconds: float
+) -> list[Program]:
+    """The worker starts first and stops last, so that what the API took in can still leave."""
+    patience = int(drain_seconds) + STOP_MARGIN_SECONDS
+    return [
+        Program("worker", ("--stop-with-parent",), worker, patience, 10),
+        Program("api", ("--stop-with-parent",), api, API_STOP_SECONDS, 20),
+    ]
 
 
 def _ignore_signals() -> None:
