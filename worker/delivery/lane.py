@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
@@ -111,6 +112,12 @@ class Lane:
         for queue in (self._fresh, self._retries):
             while queue:
                 self.put_back(queue.popleft()[0])
+
+    def close(self) -> None:
+        """Send nothing more until the integration is seen to have changed."""
+        if self.destination is not None:
+            self.destination = replace(self.destination, is_enabled=False)
+        self.forget_queue()
 
     def learn(self, outcome: Outcome, verdict: Verdict) -> None:
         """Adapt the pace to what an attempt brought."""

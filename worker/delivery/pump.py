@@ -21,7 +21,7 @@ from shared.errors import UnavailableError
 from worker.delivery.claim import Claim, Want, claim, look
 from worker.delivery.lane import START, Lane
 from worker.delivery.leases import Leases, shard_of
-from worker.delivery.outcome import Again, Fault, Outcome, judge
+from worker.delivery.outcome import Again, Discard, Fault, Outcome, judge
 from worker.delivery.prepare import Due, Endpoint, prepare, unsent_reason
 from worker.delivery.retry import SCHEDULE
 from worker.delivery.send import Transport
@@ -369,6 +369,8 @@ class Pump:
             schedule=self._pace.schedule,
         )
         lane.learn(outcome, verdict)
+        if isinstance(verdict, Discard) and verdict.is_gone:
+            lane.close()
         if isinstance(verdict, Again):
             lane.put_back(due)
         else:
