@@ -435,13 +435,14 @@ WITH stored AS (
   WHERE tenant_id = $1 AND plan_id = $5 AND id <> ALL ($14::uuid[])
 ), told AS (
   INSERT INTO event (tenant_id, id, type, scope, occurred_at, observation_id, body)
-  SELECT $1, $20, CASE WHEN is_new THEN 'uplift_plan_created' ELSE 'uplift_plan_updated' END,
-    'uplift', $6, $4, CASE WHEN is_new THEN $21::bytea ELSE $22::bytea END
-  FROM plan WHERE $20 IS NOT NULL
+  SELECT $1, $20::uuid,
+    CASE WHEN is_new THEN 'uplift_plan_created' ELSE 'uplift_plan_updated' END, 'uplift', $6, $4,
+    CASE WHEN is_new THEN $21::bytea ELSE $22::bytea END
+  FROM plan WHERE $20::uuid IS NOT NULL
   RETURNING id
 ), due AS (
   INSERT INTO delivery_due (integration_id, id, tenant_id, event_id)
-  SELECT integration.id, ($23 || right(gen_random_uuid()::text, 18))::uuid, $1, told.id
+  SELECT integration.id, ($23::text || right(gen_random_uuid()::text, 18))::uuid, $1, told.id
   FROM told JOIN integration ON integration.tenant_id = $1 AND integration.is_enabled
     AND integration.deleted_at IS NULL AND 'uplift' = ANY (integration.scopes)
   RETURNING integration_id
