@@ -145,6 +145,5 @@ def _title(title: str) -> Iterator[FieldError]:
     if any(unicodedata.category(sign) == "Cc" for sign in title):
         yield FieldError("$.title", "not_allowed", "It must not contain control characters.")
     if kind := pii.find(title):
-        yield FieldError(
-            "$.title", f"pii_{kind}", f"It looks like personal or secret data ({kind})."
-        )
+        message = f"It looks as if it held personal or secret data ({kind}): leave that out."
+        yield FieldError("$.title", "personal_data", message)

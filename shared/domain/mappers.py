@@ -198,7 +198,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def _plain(score: float) -> float:
     """72.0 is written 72, as the catalogue of event types shows it."""
-    return int(score) if score.is_integer() else score
+    return int(score) if float(score).is_integer() else score
 
 
 def _month(day: date) -> str:
