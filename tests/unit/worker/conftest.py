@@ -20,7 +20,7 @@ from shared.domain.addresses import EgressRules
 from shared.domain.credentials import Credentials, seal_credentials, seal_secret
 from shared.domain.sealing import KeyRing
 from shared.domain.signing import new_secret
-from shared.domain.uuid7 import Ids
+from shared.domain.uuid7 import Ids, uuid7
 from tests.conftest import Clock
 from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import Means, Pace, Pump
@@ -79,9 +79,8 @@ class Builder:
         previous_until: datetime | None = None,
         shard: int | None = None,
     ) -> Made:
-        integration_id = self.ids()
-        if shard is not None:
-            integration_id = UUID(int=integration_id.int & ~0xFF | shard)
+        last = os.urandom(1) if shard is None else bytes([shard])
+        integration_id = uuid7(self.clock(), os.urandom(9) + last)
         place = {"tenant_id": self.tenant_id, "integration_id": integration_id}
         secret = new_secret(os.urandom(32))
         await self.owner.execute(

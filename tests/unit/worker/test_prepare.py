@@ -1,0 +1,147 @@
+"""The request that travels is the request that was signed."""
+
+import os
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from shared.contracts.words import AuthKind
+from shared.domain.credentials import Credentials
+from shared.domain.signing import new_secret, new_secret_key, public_key, verify
+from worker.delivery.prepare import (
+    Destination,
+    Due,
+    Endpoint,
+    UnsentReason,
+    fixed_headers,
+    prepare,
+    unsent_reason,
+)
+
+NOW = datetime.now(UTC)
+URL = "https://bi.example.com/hook"
+SECRET = new_secret(os.urandom(32))
+OLD_SECRET = new_secret(os.urandom(32))
+DUE = Due(
+    integration_id=UUID(int=1),
+    id=UUID(int=2),
+    tenant_id=UUID(int=3),
+    event_id=UUID(int=4),
+    attempt_count=0,
+    is_retry=False,
+    replay_of=None,
+    event_type="readiness_updated",
+    scope="readiness",
+    body=b'{"type": "readiness_updated"}',
+)
+
+
+def _destination(*, is_deleted: bool = False, scopes: frozenset[str] = frozenset()) -> Destination:
+    return Destination(
+        integration_id=DUE.integration_id,
+        version=1,
+        is_enabled=not is_deleted,
+        is_deleted=is_deleted,
+        scopes=scopes,
+        endpoint=None,
+    )
+
+
+def test_the_body_is_sent_as_it_was_stored_under_a_signature_that_verifies() -> None:
+    request = prepare(DUE, Endpoint(URL, (("x-env", "prod"),), SECRET), now=NOW)
+
+    assert request.url == URL
+    assert request.body is DUE.body
+    headers = dict(request.headers)
+    assert headers["x-env"] == "prod"
+    assert headers["webhook-id"] == str(DUE.event_id)
+    assert headers["webhook-timestamp"] == str(int(NOW.timestamp()))
+    Webhook(SECRET).verify(request.body.decode(), headers)
+
+
+@pytest.mark.parametrize(
+    ("until", "is_signed"),
+    [(NOW + timedelta(seconds=1), True), (NOW, False), (None, False)],
+)
+def test_the_previous_secret_signs_until_its_time_is_over(
+    until: datetime | None, *, is_signed: bool
+) -> None:
+    endpoint = Endpoint(URL, (), SECRET, previous_secret=OLD_SECRET, previous_secret_until=until)
+
+    request = prepare(DUE, endpoint, now=NOW)
+
+    headers = dict(request.headers)
+    Webhook(SECRET).verify(request.body.decode(), headers)
+    if is_signed:
+        Webhook(OLD_SECRET).verify(request.body.decode(), headers)
+    else:
+        with pytest.raises(WebhookVerificationError):
+            Webhook(OLD_SECRET).verify(request.body.decode(), headers)
+
+
+def test_an_asymmetric_key_signs_so_that_its_public_half_verifies() -> None:
+    key = new_secret_key(os.urandom(32))
+
+    headers = dict(prepare(DUE, Endpoint(URL, (), key), now=NOW).headers)
+
+    verify(
+        public_key(key),
+        message_id=headers["webhook-id"],
+        timestamp=headers["webhook-timestamp"],
+        signature=headers["webhook-signature"],
+        body=DUE.body,
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("credentials", "expected"),
+    [
+        (Credentials(url=URL), {}),
+        (
+            Credentials(url=URL, auth_kind=AuthKind.BEARER, token="t0ken"),
+            {"authorization": "Bearer t0ken"},
+        ),
+        (
+            Credentials(url=URL, auth_kind=AuthKind.BASIC, username="u", password="p:w"),
+            {"authorization": f"Basic {b64encode(b'u:p:w').decode()}"},
+        ),
+        (
+            Credentials(url=URL, auth_kind=AuthKind.HEADER, name="X-Key", value="v"),
+            {"x-key": "v"},
+        ),
+        (Credentials(url=URL, secret_headers={"X-Api-Key": "s"}), {"x-api-key": "s"}),
+    ],
+)
+def test_each_way_to_convince_the_receiver_becomes_a_header(
+    credentials: Credentials, expected: dict[str, str]
+) -> None:
+    headers = fixed_headers({"X-Env": "prod"}, credentials, user_agent="Guardian-Webhooks/1")
+
+    assert dict(headers) == {
+        "x-env": "prod",
+        "content-type": "application/json",
+        "user-agent": "Guardian-Webhooks/1",
+        **expected,
+    }
+
+
+def test_headers_of_an_integration_never_replace_ours() -> None:
+    plain = {"Content-Type": "text/plain", "Webhook-Id": "mine"}
+    secret = Credentials(url=URL, secret_headers={"USER-AGENT": "me", "webhook-signature": "v1,x"})
+
+    headers = dict(fixed_headers(plain, secret, user_agent="Guardian-Webhooks/1"))
+
+    assert headers == {"content-type": "application/json", "user-agent": "Guardian-Webhooks/1"}
+
+
+def test_what_is_wanted_is_judged_when_it_is_sent() -> None:
+    wanted = _destination(scopes=frozenset({"readiness"}))
+    narrowed = _destination(scopes=frozenset({"adoption"}))
+
+    assert unsent_reason(DUE, wanted) is None
+    assert unsent_reason(DUE, narrowed) is UnsentReason.OUT_OF_SCOPE
+    assert unsent_reason(DUE, _destination(is_deleted=True)) is UnsentReason.INTEGRATION_DELETED
