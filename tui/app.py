@@ -1,7 +1,7 @@
 """The console: a bar that tells the truth about the link, one pane at a time, the keys below."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -47,10 +47,14 @@ from tui.widgets.rows import Rows
 
 LEAST_WIDTH = 60
 LEAST_HEIGHT = 16
+MEDIUM = 80
 WIDE = 110
 SAFETY = "Metadata only. No core or personal data is shown or sent."
 ROOTS = {"overview": "Overview", "integrations": "Integrations", "deliveries": "Deliveries"}
 SHORT = {"overview": "Over", "integrations": "Integ", "deliveries": "Deliv"}
+TIME_TO_READ = timedelta(seconds=8)
+"""How long the result of a key stands before the trouble with the link takes its line."""
+
 ALONE = frozenset({"sign-in", "tenants"})
 """Panes that stand before the tenant is known: their tabs lead nowhere yet."""
 
@@ -110,6 +114,7 @@ class Console(App[None]):
         self._crash = ""
         self._is_interrupted = False
         self._has_notice = False
+        self._said_at = datetime.min.replace(tzinfo=UTC)
         self._back = "overview"
 
     def compose(self) -> ComposeResult:
@@ -168,6 +173,7 @@ class Console(App[None]):
 
     def on_said(self, said: Said) -> None:
         """Put it on the message line."""
+        self._said_at = self.desk.clock()
         self.query_one(MessageLine).say(said.text, said.tone)
 
     def on_asked(self, asked: Asked) -> None:
@@ -303,10 +309,11 @@ class Console(App[None]):
         self.query_one("#hints", Lines).show([self._hints()])
         notice = self.pane.notice()
         message = self.query_one(MessageLine)
-        if notice:
+        is_reading = self.desk.clock() - self._said_at < TIME_TO_READ
+        if notice and not is_reading:
             message.say(notice, "warn")
             self._has_notice = True
-        elif self._has_notice:
+        elif self._has_notice and not notice:
             message.say("", "")
             self._has_notice = False
 
@@ -317,18 +324,34 @@ class Console(App[None]):
         name = visible(
             self.desk.tenant_name or (urlsplit(client.base_url).netloc if client else "")
         )
-        chip = f" {fit(name, min(cell_len(name), 32 if width >= WIDE else 20))} " if name else ""
+        chip = (
+            f" {fit(name, min(cell_len(name), 32 if width >= WIDE else width // 4))} "
+            if name
+            else ""
+        )
+        if current in ALONE:
+            left = (Span(chip, "reverse"), Span(" Guardian", "bold"))
+            return between(left, (self._link_word(current), Span(" ")), width)
         titles = ROOTS if width >= WIDE else SHORT
         tabs: list[Span] = []
         for place, (pane, title) in enumerate(titles.items(), start=1):
             is_current = pane in {current, self._back if current not in ROOTS else current}
-            tone = "bold" if is_current and current not in ALONE else "dim"
-            tabs += [Span(f"{place} {title}", tone), Span("  ")]
+            tone = "bold" if is_current else "dim"
+            tabs += [
+                Span(f"{place} {title}" if is_current or width >= MEDIUM else f"{place}", tone)
+            ]
+            tabs += [Span("  ")]
         return between(
             (Span(chip, "reverse"), Span(" "), *tabs),
-            (self.desk.link.word(now), Span(f"  {now:%H:%M}Z ", "dim")),
+            (self._link_word(current), Span(f"  {now:%H:%M}Z ", "dim")),
             width,
         )
+
+    def _link_word(self, current: str) -> Span:
+        """Nobody is connected who has not signed in."""
+        if current == "sign-in":
+            return Span("⊘ signed out", "bad")
+        return self.desk.link.word(self.desk.clock())
 
     def _hints(self) -> Line:
         spans: list[Span] = [Span(" ")]

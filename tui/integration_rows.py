@@ -10,7 +10,7 @@ from tui.widgets.rows import Column, Row
 COLUMNS = (
     Column("State", 9),
     Column("Integration"),
-    Column("Scopes", 11),
+    Column("Scopes", 11, from_width=72),
     Column("Host", 28, from_width=110),
     Column("24 h", 7, is_number=True),
     Column("Wait", 6, is_number=True),

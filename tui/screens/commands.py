@@ -58,7 +58,7 @@ class CommandsPane(Pane):
         self.query_one(Lines).show([(Span(f" {title}", "bold"),)])
         self.query_one(Input).value = ""
         self.draw()
-        (self.query_one(Input) if is_typing else self.query_one(Rows)).focus()
+        self.screen.set_focus(self.query_one(Input if is_typing else Rows))
 
     def draw(self) -> None:
         """List what matches every word typed."""
@@ -95,7 +95,7 @@ class CommandsPane(Pane):
 
     def action_type(self) -> None:
         """Type to find."""
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
 
     def action_move(self, by: int) -> None:
         """Move through the list while typing."""

@@ -30,7 +30,7 @@ COLUMNS = (
     Column("Event", 28),
     Column("Integration"),
     Column("Code", 4, is_number=True),
-    Column("Try", 3, is_number=True),
+    Column("Try", 3, is_number=True, from_width=72),
     Column("Next try", 11, from_width=110),
     Column("Why", 24, from_width=130),
 )
@@ -83,7 +83,7 @@ class DeliveriesPane(PollingPane):
 
     def take_keys(self) -> None:
         """The list gets the keys."""
-        self.query_one(Rows).focus()
+        self.screen.set_focus(self.query_one(Rows))
 
     def forget(self) -> None:
         """Another tenant has other deliveries."""
@@ -138,7 +138,7 @@ class DeliveriesPane(PollingPane):
         self._show_prompt(is_shown=True)
         prompt.value = "" if self._status is None else str(self._status)
         prompt.action_end()
-        prompt.focus()
+        self.screen.set_focus(prompt)
 
     def action_clear(self) -> None:
         """Leave the prompt, or else drop the filter."""
@@ -209,7 +209,7 @@ class DeliveriesPane(PollingPane):
 
     def _close_prompt(self) -> None:
         self._show_prompt(is_shown=False)
-        self.query_one(Rows).focus()
+        self.screen.set_focus(self.query_one(Rows))
 
     def _show_prompt(self, *, is_shown: bool) -> None:
         self.query_one(Input).display = is_shown

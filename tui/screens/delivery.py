@@ -67,7 +67,7 @@ class DeliveryPane(PollingPane):
 
     def take_keys(self) -> None:
         """The text gets the keys."""
-        self.query_one(Pages).focus()
+        self.screen.set_focus(self.query_one(Pages))
 
     def forget(self) -> None:
         """Another tenant has other deliveries."""

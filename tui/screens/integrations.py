@@ -63,7 +63,7 @@ class IntegrationsPane(PollingPane):
 
     def take_keys(self) -> None:
         """The list gets the keys."""
-        self.query_one(Rows).focus()
+        self.screen.set_focus(self.query_one(Rows))
 
     def forget(self) -> None:
         """Another tenant has other integrations."""

@@ -46,6 +46,7 @@ CHANGE_WIDTH = 8
 WORDS_WIDTH = 21
 WEEKS = 18
 AGE_WIDTH = 12
+MOST_SPARE = 40
 LEAST_INTEGRATIONS = 3
 """Lines the integrations keep, however many the risks are: title, head and one row."""
 
@@ -121,7 +122,8 @@ def overview_lines(
     if is_roomy:
         lines.append(())
     risks = None if overview is None else overview.risks
-    lines += _risk_lines(risks, now, width, height - len(lines) - LEAST_INTEGRATIONS)
+    kept = LEAST_INTEGRATIONS if height >= 2 * LEAST_INTEGRATIONS + len(lines) else 1
+    lines += _risk_lines(risks, now, width, height - len(lines) - kept)
     if is_roomy and height - len(lines) > LEAST_INTEGRATIONS:
         lines.append(())
     lines += _integration_lines(integrations, now, width, height - len(lines))
@@ -237,14 +239,15 @@ def _figure(
 
 
 def _head(width: int) -> Line:
+    words_width, bars_width = _widths(width)
     heads = (
         " " * (1 + NAME_WIDTH),
         fit("Now", VALUE_WIDTH, is_number=True),
         "  ",
         fit("4 weeks", CHANGE_WIDTH),
         " ",
-        fit("", WORDS_WIDTH + _spare(width) // 2),
-        fit("18 weeks", WEEKS + _spare(width) - _spare(width) // 2),
+        fit("", words_width),
+        fit("18 weeks", bars_width),
         fit("Age", AGE_WIDTH, is_number=True),
     )
     return (Span("".join(heads), "dim"),)
@@ -254,10 +257,8 @@ def _figure_line(name: str, figure: Figure | None, width: int) -> Line:
     title = Span(" " + fit(name, NAME_WIDTH), "accent")
     if figure is None:
         return (title, Span(fit(NONE, VALUE_WIDTH, is_number=True), "dim"))
-    spare = _spare(width)
-    words_width = WORDS_WIDTH + spare // 2
-    bars_width = WEEKS + spare - spare // 2
-    bars = sparkline(figure.series, WEEKS)
+    words_width, bars_width = _widths(width)
+    bars = sparkline(figure.series, min(WEEKS, bars_width))
     room = bars_width - len(bars) - 2 if bars else bars_width - 1
     told = f"{bars}  {_remark(figure.remarks, room)}" if bars else _remark(figure.remarks, room)
     return (
@@ -283,10 +284,14 @@ def _remark(remarks: Sequence[str], room: int) -> str:
     return told
 
 
-def _spare(width: int) -> int:
-    """Cells beyond what 80 columns need."""
-    needed = 1 + NAME_WIDTH + VALUE_WIDTH + 2 + CHANGE_WIDTH + 1 + WORDS_WIDTH + WEEKS + AGE_WIDTH
-    return max(0, min(40, width - needed))
+def _widths(width: int) -> tuple[int, int]:
+    """Cells for the words and for the bars; a narrow screen goes without the bars."""
+    taken = 1 + NAME_WIDTH + VALUE_WIDTH + 2 + CHANGE_WIDTH + 1 + AGE_WIDTH
+    spare = width - taken - WORDS_WIDTH - WEEKS
+    if spare < 0:
+        return max(0, width - taken), 0
+    spare = min(spare, MOST_SPARE)
+    return WORDS_WIDTH + spare // 2, WEEKS + spare - spare // 2
 
 
 def _risk_lines(risks: Sequence[Risk] | None, now: datetime, width: int, room: int) -> list[Line]:
@@ -310,7 +315,7 @@ def _risk_line(risk: Risk, now: datetime, width: int) -> Line:
     )
     since = f"{age(risk.since, now)} ago" if risk.since else ""
     action = f"→ {words(risk.action_code)}"
-    room = width - 1 - 11 - 19 - len(action) - 2
+    room = max(0, min(60, width - 1 - 11 - 19 - len(action) - 2))
     return (
         Span(" "),
         Span(fit(mark.text, 11), mark.tone),
@@ -339,15 +344,15 @@ def _integration_lines(
     counts: Line = (
         title,
         Span(f"  {number(sum(one.is_enabled for one in integrations))}", "good"),
-        Span(f" of {number(len(integrations))} on   "),
-        Span(f"24 h {number(sum(one.events_last_24h for one in stats))}   ", "dim"),
+        Span(f"/{number(len(integrations))} on  "),
         _total("… pending", sum(one.pending for one in stats), "warn"),
         _total("↻ failed", sum(one.failed for one in stats), "warn"),
         _total("⊘ discarded", sum(one.discarded for one in stats), "bad"),
     )
+    counts = (*counts, Span(f"24 h {number(sum(one.events_last_24h for one in stats))}", "dim"))
     places = room - 2
     shown = integrations if len(integrations) <= places else integrations[: max(0, places - 1)]
-    lines = [counts, head_of(COLUMNS, width)]
+    lines = [counts, head_of(COLUMNS, width)][:room]
     lines += [line_of(COLUMNS, integration_row(one, now=now), width) for one in shown]
     if len(shown) < len(integrations) and places > 0:
         more = number(len(integrations) - len(shown))
@@ -356,4 +361,4 @@ def _integration_lines(
 
 
 def _total(what: str, count: int, tone: str) -> Span:
-    return Span(f"{what} {number(count)}   ", tone if count else "dim")
+    return Span(f"{what} {number(count)}  ", tone if count else "dim")

@@ -36,8 +36,8 @@ class Pane(Vertical):
         self.draw()
 
     def take_keys(self) -> None:
-        """Give the keys to the widget that wants them."""
-        self.focus()
+        """Give the keys to the widget that wants them, before the next key is read."""
+        self.screen.set_focus(self)
 
     def leave(self) -> None:
         """Go off screen."""

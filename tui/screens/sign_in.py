@@ -54,7 +54,8 @@ class SignInPane(Pane):
     def take_keys(self) -> None:
         """The first empty field gets the keys."""
         url = self.query_one("#sign-in-url", Input)
-        (self.query_one("#sign-in-key", Input) if url.value else url).focus()
+        key = self.query_one("#sign-in-key", Input)
+        self.screen.set_focus(key if url.value else url)
 
     def prefill(self, url: str, refusal: str) -> None:
         """Start from a known address, and say why one is asked."""
@@ -68,7 +69,7 @@ class SignInPane(Pane):
                 (),
                 (Span("  Sign in", "bold"),),
                 (),
-                (Span("  The address of Guardian's API, and a key of a tenant or operator."),),
+                (Span("  Guardian's address, and a key of a tenant or operator."),),
                 (Span("  `guardian keys create` makes one.", "dim"),),
                 (),
             ]
@@ -85,9 +86,9 @@ class SignInPane(Pane):
         url = self.query_one("#sign-in-url", Input).value.strip()
         key = self.query_one("#sign-in-key", Input).value.strip()
         if not url:
-            self.query_one("#sign-in-url", Input).focus()
+            self.screen.set_focus(self.query_one("#sign-in-url", Input))
         elif not key:
-            self.query_one("#sign-in-key", Input).focus()
+            self.screen.set_focus(self.query_one("#sign-in-key", Input))
         else:
             self._refuse("")
             self._try(url, key)

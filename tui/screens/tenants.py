@@ -46,7 +46,7 @@ class TenantsPane(PollingPane):
 
     def take_keys(self) -> None:
         """The list gets the keys."""
-        self.query_one(Rows).focus()
+        self.screen.set_focus(self.query_one(Rows))
 
     def draw(self) -> None:
         """Draw the list."""

@@ -41,7 +41,7 @@ class MessageLine(Lines):
         self._act = act
         self._before = self.screen.focused
         self.can_focus = True
-        self.focus()
+        self.screen.set_focus(self)
 
     async def _on_key(self, event: events.Key) -> None:
         act, self._act = self._act, None
@@ -49,7 +49,7 @@ class MessageLine(Lines):
         event.prevent_default()
         self.can_focus = False
         if self._before is not None:
-            self._before.focus()
+            self.screen.set_focus(self._before)
         if act is not None and event.key == "y":
             self.show([])
             act()
