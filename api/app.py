@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from api.authentication import Authentication, Authenticator
 from api.bodies import MAXIMUM_BYTES, JsonRequest
 from api.controllers.audit import AuditController
 from api.controllers.deliveries import DeliveryController
+from api.controllers.documentation import DocumentationController
 from api.controllers.event_types import EventTypeController
 from api.controllers.health import HealthController
 from api.controllers.integrations import IntegrationController
@@ -26,6 +28,7 @@ from api.controllers.stats import StatsController
 from api.controllers.success import SuccessController
 from api.controllers.tenants import TenantController
 from api.guards import tenant_of
+from api.openapi import ROOT
 from api.principal import Principal
 from api.problems import refuse
 from api.refusals import RefusalRecorder, witness_of
@@ -38,7 +41,7 @@ from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
 from shared.jobs import WakeUps
 
-ROOT = "/api/guardian/meta"
+DISTRIBUTION = "guardian-z07"
 
 CONTROLLERS: Sequence[ControllerRouterHandler] = (
     AuditController,
@@ -53,7 +56,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
 )
 """What stands under `ROOT` and asks for a key."""
 
-OPEN_CONTROLLERS: Sequence[ControllerRouterHandler] = (HealthController,)
+OPEN_CONTROLLERS: Sequence[ControllerRouterHandler] = (DocumentationController, HealthController)
 """What stands both at the root and under `ROOT`, and asks for no key."""
 
 
@@ -127,6 +130,7 @@ def create_app(
         request_class=JsonRequest,
         request_max_body_size=MAXIMUM_BYTES,
         openapi_config=None,
+        state=State({"version": version(DISTRIBUTION)}),
         logging_config=None,
     )
 

@@ -9,12 +9,12 @@ from litestar.status_codes import HTTP_200_OK
 
 from api.guards import requires
 from api.pages import DEFAULT_LIMIT, Limit, page_of, position_of
+from api.parameters import InstantText, instant_of
 from api.services import deliveries
 from api.services.audit import Witness
 from api.services.deliveries import Filter
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.pages import Page
-from shared.contracts.postures import Instant
 from shared.contracts.words import DeliveryStatus, EventType, Role
 from shared.data.session import acting_for
 from shared.jobs import WakeUps
@@ -34,8 +34,8 @@ class DeliveryController(Controller):
         status: FromQuery[DeliveryStatus | None] = None,
         integration_id: FromQuery[UUID | None] = None,
         event_type: FromQuery[EventType | None] = None,
-        since: FromQuery[Instant | None] = None,
-        until: FromQuery[Instant | None] = None,
+        since: InstantText = None,
+        until: InstantText = None,
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[Delivery]:
@@ -44,8 +44,8 @@ class DeliveryController(Controller):
             status=status,
             integration_id=integration_id,
             event_type=event_type,
-            since=since,
-            until=until,
+            since=instant_of("since", since),
+            until=instant_of("until", until),
             before=position_of(cursor),
         )
         async with acting_for(tenant_id, is_read_only=True) as session:

@@ -9,8 +9,10 @@ from uuid import UUID
 import httpx
 import pytest
 from litestar import Litestar
+from redis.asyncio import Redis
 
-from api.app import ROOT, create_app
+from api.app import create_app
+from api.openapi import ROOT
 from shared.contracts.words import Role
 from shared.data.api_keys import create_key
 from shared.data.session import operating
@@ -32,6 +34,16 @@ class Api:
     clock: Clock
     ids: Ids
     ring: KeyRing
+    redis: Redis
+
+    def rebuilt(
+        self,
+        *,
+        entropy: Callable[[int], bytes] = os.urandom,
+        egress: EgressRules = EgressRules(),  # noqa: B008 - frozen
+    ) -> Litestar:
+        """The same application on other foundations."""
+        return _build(self.redis, self.clock, self.ids, self.ring, entropy=entropy, egress=egress)
 
     def client(self, key: str | None = None, **params: str) -> httpx.AsyncClient:
         """Someone who speaks to the API, with `params` on each request; close it or let it go."""
@@ -71,21 +83,33 @@ async def api(
 ) -> AsyncGenerator[Api, None]:
     redis = open_redis(servers.redis_url)
     ids = Ids(clock)
-    app = create_app(
-        redis=redis,
-        wake_ups=WakeUps(redis),
-        ring=ring,
-        pepper=PEPPER,
-        egress=EgressRules(),
-        clock=clock,
-        ids=ids,
-        entropy=os.urandom,
-    )
-    yield Api(app, clock, ids, ring)
+    app = _build(redis, clock, ids, ring)
+    yield Api(app, clock, ids, ring, redis)
     # Not `app.lifespan()`: pytest ends a fixture in another task than it began in.
     for hook in app.on_shutdown:
         await cast("Callable[[], Awaitable[None]]", hook)()
     await redis.aclose()
+
+
+def _build(
+    redis: Redis,
+    clock: Clock,
+    ids: Ids,
+    ring: KeyRing,
+    *,
+    entropy: Callable[[int], bytes] = os.urandom,
+    egress: EgressRules = EgressRules(),  # noqa: B008 - frozen
+) -> Litestar:
+    return create_app(
+        redis=redis,
+        wake_ups=WakeUps(redis),
+        ring=ring,
+        pepper=PEPPER,
+        egress=egress,
+        clock=clock,
+        ids=ids,
+        entropy=entropy,
+    )
 
 
 @pytest.fixture
