@@ -138,7 +138,6 @@ def configuration(programs: Sequence[Program], base: Path, socket: Path) -> str:
             "supervisord",
             {
                 "nodaemon": "true",
-                "silent": "true",
                 "logfile": "/dev/null",
                 "logfile_maxbytes": "0",
                 "loglevel": "info",
