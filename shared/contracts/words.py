@@ -225,6 +225,21 @@ class PayloadFormat(StrEnum):
     """The shape in which an integration wants its events."""
 
     STANDARD = "standard"
+    CLOUDEVENTS = "cloudevents"
+    FLAT = "flat"
+    SLACK = "slack"
+    TEAMS = "teams"
+    SEGMENT = "segment"
+    TEMPLATE = "template"
+
+
+class ReadyTemplate(StrEnum):
+    """A receiver whose template Guardian brings along."""
+
+    VITALLY = "vitally"
+    PLANHAT = "planhat"
+    HUBSPOT = "hubspot"
+    GAINSIGHT = "gainsight"
 
 
 class AuthKind(StrEnum):

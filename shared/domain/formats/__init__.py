@@ -1,0 +1,1 @@
+"""The shapes in which an event may leave; each is a pure function of the stored standard body."""
