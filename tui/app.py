@@ -166,6 +166,8 @@ class Console(App[None]):
     def on_link_changed(self) -> None:
         """Tell how the link stands; at the very start, a refused key leads to the sign-in pane."""
         link = self.desk.link
+        if not self.query("#bar"):
+            return
         if link.state is State.SIGNED_OUT and link.last_good_at is None:
             self._refusal = self.pane.trouble
             self._open("sign-in")
@@ -297,8 +299,8 @@ class Console(App[None]):
         self._draw_frame()
 
     def _tick(self) -> None:
-        """Ages and countdowns move on."""
-        if self._switcher.current is not None:
+        """Ages and countdowns move on, until the widgets are taken down."""
+        if self.query("#bar") and self._switcher.current is not None:
             self._draw_frame()
             if self.desk.link.is_stale(self.desk.clock()):
                 self.pane.draw()

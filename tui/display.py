@@ -51,7 +51,8 @@ class Frame:
         if size != self._size:
             self._size = size
             self._rows = [[None] * size.width for _ in range(size.height)]
-        system = COLOR_SYSTEMS[console.color_system] if console.color_system else None
+        # Textual takes a terminal of which it knows nothing for one with all colours.
+        system = COLOR_SYSTEMS[console.color_system or "truecolor"]
         pen = _Pen()
         for x, y, strip in _strips(update):
             if 0 <= y < size.height:
@@ -128,7 +129,7 @@ def _strips(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
                     yield x, y, strip
 
 
-def _cells(strip: Strip, system: ColorSystem | None) -> list[Cell]:
+def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
     cells: list[Cell] = []
     for text, style, control in strip:
         if control:
@@ -183,7 +184,7 @@ def _split_wide(row: list[Cell | None], start: int, end: int) -> None:
 
 
 @lru_cache(4096)
-def _codes(style: Style, system: ColorSystem | None) -> str:
+def _codes(style: Style, system: ColorSystem) -> str:
     return style.render(MARKER, color_system=system).partition(MARKER)[0]
 
 

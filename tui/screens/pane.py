@@ -98,6 +98,8 @@ class PollingPane(Pane):
         while True:
             self._wake.clear()
             rest_s = await self._ask_once()
+            if not self.children:
+                return  # the console is being taken down
             self.draw()
             self.post_message(LinkChanged())
             with suppress(TimeoutError):

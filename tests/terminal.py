@@ -1,0 +1,189 @@
+"""A terminal as small as our tests need, and a process that runs in one."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from rich.cells import cell_len
+
+SEQUENCE = re.compile(
+    r"\x1b\[(?P<mode>[?<=>]?)(?P<numbers>[\d;:]*)(?P<between>[ -/]*)(?P<final>[@-~])"
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1bP[^\x1b]*\x1b\\"
+    r"|\x1b[()][A-Z0-9]|\x1b[=>78cM]"
+)
+UNFINISHED = re.compile(r"\x1b(?:\[[\d;:?<=>]*|\][^\x07\x1b]*|P[^\x1b]*)?\Z")
+
+
+class Screen:
+    """What a terminal shows after it was fed; the right half of a wide character is empty."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.modes: set[str] = set()
+        self.colour_codes = 0
+        self._cells = [[(" ", "") for _ in range(width)] for _ in range(height)]
+        self._x = self._y = 0
+        self._style = ""
+        self._rest = ""
+
+    @property
+    def lines(self) -> list[str]:
+        return ["".join(text for text, _ in row).rstrip() for row in self._cells]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def cells(self) -> list[list[tuple[str, str]]]:
+        return self._cells
+
+    def feed(self, sent: str) -> None:
+        sent = self._rest + sent
+        self._rest = ""
+        place = 0
+        while place < len(sent):
+            if sent[place] == "\x1b":
+                found = SEQUENCE.match(sent, place)
+                if found is None:
+                    if UNFINISHED.match(sent, place):
+                        self._rest = sent[place:]
+                        return
+                    message = f"unknown sequence {sent[place : place + 20]!r}"
+                    raise ValueError(message)
+                if found["final"]:
+                    self._obey(found)
+                place = found.end()
+            else:
+                self._write(sent[place])
+                place += 1
+
+    def _obey(self, found: re.Match[str]) -> None:
+        numbers = [int(one or 0) for one in re.split("[;:]", found["numbers"])]
+        match found["mode"] + found["final"]:
+            case "H":
+                self._y = (numbers[0] or 1) - 1
+                self._x = ((numbers[1] if len(numbers) > 1 else 1) or 1) - 1
+            case "m":
+                self._dress(numbers)
+            case "J":
+                self._cells = [[(" ", "") for _ in range(self.width)] for _ in range(self.height)]
+            case "?h":
+                self.modes.add(found["numbers"])
+            case "?l":
+                self.modes.discard(found["numbers"])
+            case _:
+                pass
+
+    def _dress(self, numbers: list[int]) -> None:
+        if any(30 <= one <= 49 or 90 <= one <= 107 for one in numbers if one not in {39, 49}):
+            self.colour_codes += 1
+        shown = ";".join(map(str, numbers))
+        if numbers[0] == 0:
+            self._style = shown[2:] if len(numbers) > 1 else ""
+        else:
+            self._style = f"{self._style};{shown}" if self._style else shown
+
+    def _write(self, character: str) -> None:
+        if character == "\n":
+            self._x, self._y = 0, self._y + 1
+        elif character == "\r":
+            self._x = 0
+        elif character.isprintable() and self._y < self.height:
+            self._put(character, cell_len(character))
+
+    def _put(self, character: str, width: int) -> None:
+        row = self._cells[self._y]
+        if not width:
+            text, style = row[max(0, self._x - 1)]
+            row[max(0, self._x - 1)] = (text + character, style)
+            return
+        for x in range(self._x, min(self._x + width, self.width)):
+            row[x] = (character if x == self._x else "", self._style)
+        self._x += width
+
+
+class Process:
+    """A program on a pseudo-terminal of its own, watched through a `Screen`."""
+
+    def __init__(
+        self, command: Sequence[str], env: Mapping[str, str], *, width: int = 80, height: int = 24
+    ) -> None:
+        self.screen = Screen(width, height)
+        self.sent = b""
+        self.pid, self.descriptor = pty.fork()
+        if not self.pid:
+            os.execve(command[0], list(command), dict(env))  # noqa: S606 - no shell is wanted
+        size = struct.pack("HHHH", height, width, 0, 0)
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, size)
+        os.set_blocking(self.descriptor, False)
+        self.exit_code: int | None = None
+
+    def press(self, keys: str) -> None:
+        os.write(self.descriptor, keys.encode())
+
+    async def until(
+        self, is_so: Callable[[Screen], bool], *, what: str, timeout_s: float = 30.0
+    ) -> None:
+        """Read until the screen is so."""
+        deadline = time.monotonic() + timeout_s
+        while not is_so(self.screen):
+            if time.monotonic() > deadline or self._has_ended():
+                self.read()
+                if is_so(self.screen):
+                    return
+                message = f"{what}: not seen. The screen shows:\n{self.screen.text}"
+                raise AssertionError(message)
+            await asyncio.sleep(0.01)
+            self.read()
+
+    async def shows(self, text: str, *, timeout_s: float = 30.0) -> None:
+        await self.until(lambda screen: text in screen.text, what=text, timeout_s=timeout_s)
+
+    async def ended(self, *, timeout_s: float = 15.0) -> int:
+        """The exit code, once there is one."""
+        deadline = time.monotonic() + timeout_s
+        while not self._has_ended():
+            assert time.monotonic() < deadline, f"it runs on:\n{self.screen.text}"
+            await asyncio.sleep(0.01)
+            self.read()
+        self.read()
+        assert self.exit_code is not None
+        return self.exit_code
+
+    def read(self) -> None:
+        while True:
+            try:
+                chunk = os.read(self.descriptor, 65_536)
+            except OSError:
+                return
+            if not chunk:
+                return
+            self.sent += chunk
+            self.screen.feed(chunk.decode(errors="replace"))
+
+    def hang_up(self) -> None:
+        """Take the terminal away."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def close(self) -> None:
+        if not self._has_ended():
+            os.kill(self.pid, 9)
+            os.waitpid(self.pid, 0)
+        self.hang_up()
+
+    def _has_ended(self) -> bool:
+        if self.exit_code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.exit_code = os.waitstatus_to_exitcode(status)
+        return self.exit_code is not None
