@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, cast
@@ -37,15 +37,14 @@ GRACE_S = 10
 """How long SIGTERM waits for requests in flight; open streams end then, too."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> int:
     """Serve until SIGTERM or SIGINT; 0 afterwards, 1 when it cannot start."""
     parser = argparse.ArgumentParser(prog="guardian api", description="Serve the HTTP API.")
     parser.add_argument("--host", help="address to listen on; default GUARDIAN_API_HOST")
     parser.add_argument("--port", type=_port, help="port to listen on; default GUARDIAN_API_PORT")
     options = parser.parse_args(arguments)
     try:
-        settings = load_settings(os.environ)
-        set_up_logging(settings.log_level)
+        settings = load_settings(env)
         listener = _bind(
             options.host or settings.api.guardian_api_host,
             settings.api.guardian_api_port if options.port is None else options.port,
@@ -85,6 +84,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     await _judge_database(settings.database.database_url)
+    set_up_logging(settings.log_level)
     await open_pool(
         settings.database.database_url,
         size=settings.database.guardian_database_pool_size,

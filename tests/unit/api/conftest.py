@@ -45,6 +45,11 @@ class Api:
         """The same application on other foundations."""
         return _build(self.redis, self.clock, self.ids, self.ring, entropy=entropy, egress=egress)
 
+    async def rest(self) -> None:
+        """Wait until what goes on beside the requests is done."""
+        for hook in self.app.on_shutdown:
+            await cast("Callable[[], Awaitable[None]]", hook)()
+
     def client(self, key: str | None = None, **params: str) -> httpx.AsyncClient:
         """Someone who speaks to the API, with `params` on each request; close it or let it go."""
         return httpx.AsyncClient(
@@ -84,10 +89,10 @@ async def api(
     redis = open_redis(servers.redis_url)
     ids = Ids(clock)
     app = _build(redis, clock, ids, ring)
-    yield Api(app, clock, ids, ring, redis)
+    built = Api(app, clock, ids, ring, redis)
+    yield built
     # Not `app.lifespan()`: pytest ends a fixture in another task than it began in.
-    for hook in app.on_shutdown:
-        await cast("Callable[[], Awaitable[None]]", hook)()
+    await built.rest()
     await redis.aclose()
 
 
