@@ -88,7 +88,7 @@ def up(tmp_path: Path) -> Generator[Callable[..., Up]]:
 
 
 def test_a_cold_start_gives_keys_that_work_and_a_second_one_keeps_them(
-    up: Callable[..., Up], figure: Callable[[str], None]
+    up: Callable[..., Up], figure: Callable[[str], None], tmp_path: Path
 ) -> None:
     began = time.monotonic()
     first = up()
@@ -105,6 +105,7 @@ def test_a_cold_start_gives_keys_that_work_and_a_second_one_keeps_them(
     assert {"postgres", "valkey-server"} <= set(family.values())
     until(lambda: _doctor(first.data) == 0, "the doctor finds nothing wrong")
 
+    _refuses_a_second_owner(told, first.data, tmp_path / "other")
     assert first.stop() == 0
     assert [name for pid, name in family.items() if _is_alive(pid)] == []
 
@@ -161,26 +162,6 @@ def test_it_stops_with_the_process_that_started_it(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     until(lambda: not any(map(_is_alive, family)), "no process is left")
-
-
-def test_a_folder_in_use_and_a_taken_port_are_refused_without_harm(
-    up: Callable[..., Up], tmp_path: Path
-) -> None:
-    system = up()
-    told = system.ready()
-    port = told["api_url"].rsplit(":", 1)[1]
-
-    same_folder = _refused("--data-dir", str(system.data))
-    same_port = _refused("--port", port, "--data-dir", str(tmp_path / "other"))
-
-    assert same_folder.startswith("guardian: Another Guardian is running on")
-    assert same_port == (
-        f"guardian: Port {port} on 127.0.0.1 cannot be used (address already in use): "
-        "choose another with --port.\n"
-    )
-    assert not (tmp_path / "other" / "postgres").exists()
-    assert _is_ready(told)
-    assert system.stop() == 0
 
 
 @pytest.mark.parametrize(
@@ -254,6 +235,21 @@ async def test_a_given_database_without_its_owner_names_what_is_pending(
         await owner.close()
 
     assert "migrations are pending: set DATABASE_ADMIN_URL" in said
+
+
+def _refuses_a_second_owner(told: dict[str, Any], folder: Path, other: Path) -> None:
+    port = told["api_url"].rsplit(":", 1)[1]
+
+    same_folder = _refused("--data-dir", str(folder))
+    same_port = _refused("--port", port, "--data-dir", str(other))
+
+    assert same_folder.startswith("guardian: Another Guardian is running on")
+    assert same_port == (
+        f"guardian: Port {port} on 127.0.0.1 cannot be used (address already in use): "
+        "choose another with --port.\n"
+    )
+    assert not (other / "postgres").exists()
+    assert _is_ready(told)
 
 
 def until(is_so: Callable[[], bool], what: str) -> None:
