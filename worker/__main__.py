@@ -16,6 +16,7 @@ from uuid import UUID
 
 import uvloop
 
+from shared.domain.requests import user_agent
 from shared.domain.uuid7 import Ids
 from shared.errors import GuardianError
 from shared.jobs import listen
@@ -87,7 +88,7 @@ def _pump(settings: Settings, transport: Transport) -> Pump:
         ),
         transport=transport,
         ring=settings.ring,
-        user_agent=f"Guardian-Webhooks/{release}",
+        user_agent=user_agent(release),
         wake_ups=partial(listen, settings.redis.redis_url),
         clock=_now,
         monotonic=monotonic,

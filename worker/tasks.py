@@ -5,6 +5,7 @@ arq runs each of them once, however many workers there are. Delivering does not 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from worker import retention
 
 PAUSE_S = 5.0
 CLOSE_S = 2.0
+LONG_RUN_S = 30.0
 JOB_TIMEOUT_S = 600
 
 log = logging.getLogger("guardian.house")
@@ -52,7 +54,9 @@ async def keep_house(
         clock: handed to the jobs.
         pause_s: after Redis was lost, before it is tried again.
     """
+    is_news = True
     while True:
+        began = time.monotonic()
         # One that has lost Redis cannot be used again.
         worker = Worker(
             cron_jobs=_schedule(),
@@ -68,7 +72,13 @@ async def keep_house(
         try:
             await worker.async_run()
         except (RedisError, OSError) as error:
-            log.warning("house-keeping waits for Redis: %s", type(error).__name__)
+            is_news = is_news or time.monotonic() - began > LONG_RUN_S
+            log.log(
+                logging.WARNING if is_news else logging.DEBUG,
+                "house-keeping waits for Redis: %s",
+                type(error).__name__,
+            )
+            is_news = False
         except Exception:
             # Whatever it is, delivering goes on, and so does the next round of house-keeping.
             log.exception("house-keeping was interrupted")

@@ -13,13 +13,17 @@ from uuid import UUID
 
 import msgspec
 
+from shared.contracts.templates import Template
+from shared.contracts.words import PayloadFormat
 from shared.data.connection import Row
 from shared.data.session import working
 from shared.domain.credentials import open_credentials, open_secret
+from shared.domain.formats.rendering import Shape, shape_of
+from shared.domain.requests import fixed_headers
 from shared.domain.sealing import KeyRing
 from shared.errors import SealBrokenError
 from worker.delivery.leases import shard_of
-from worker.delivery.prepare import Destination, Due, Endpoint, fixed_headers
+from worker.delivery.prepare import Destination, Due, Endpoint
 
 log = logging.getLogger("guardian.delivery")
 
@@ -158,16 +162,28 @@ def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
     place = {"tenant_id": row["tenant_id"], "integration_id": row["id"]}
     credentials = open_credentials(ring, row["sealed_config"], **place)
     previous = row["sealed_previous_secret"]
+    shape = _shape(row)
     return Endpoint(
         url=credentials.url,
         headers=fixed_headers(
             msgspec.json.decode(row["headers"], type=dict[str, str]),
             credentials,
+            content_type=shape.content_type,
             user_agent=user_agent,
         ),
         secret=open_secret(ring, row["sealed_secret"], **place),
         previous_secret=None if previous is None else open_secret(ring, previous, **place),
         previous_secret_until=row["previous_secret_until"],
+        shape=shape,
+    )
+
+
+def _shape(row: Row) -> Shape:
+    template = row["template"]
+    return shape_of(
+        PayloadFormat(row["format"]),
+        subject=row["subject"],
+        template=None if template is None else msgspec.json.decode(template, type=Template),
     )
 
 
@@ -198,7 +214,7 @@ def _sorted(
 
 _CHANGED = """
 SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,
-  i.headers, i.sealed_config, i.sealed_secret, i.sealed_previous_secret, i.previous_secret_until
+  i.format, i.subject, i.template, i.headers, i.sealed_config, i.sealed_secret, i.sealed_previous_secret, i.previous_secret_until
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[]) AS w (id, shard, version)
 JOIN integration i ON i.shard = w.shard AND i.id = w.id
 WHERE i.version <> w.version

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from worker.delivery.breaker import Breaker, State
 from worker.delivery.leases import shard_of
-from worker.delivery.outcome import REJECTING_STATUSES, Again, Delivered, Fault, Outcome, Verdict
+from worker.delivery.outcome import Again, Delivered, Fault, Outcome, Verdict
 from worker.delivery.prepare import Destination, Due
 
 FIRST_CAP = 8.0
@@ -51,6 +51,7 @@ class Lane:
         self._retries: deque[tuple[Due, int]] = deque()
         self._cap = FIRST_CAP
         self._slow_until: datetime | None = None
+        self._is_rewound = False
 
     @property
     def queued(self) -> int:
@@ -73,8 +74,9 @@ class Lane:
         probe_due = self._breaker.probe_due
         return self._is_slowed(now) or (probe_due is not None and self._monotonic() < probe_due)
 
-    def after(self) -> UUID:
-        """From where the next claim reads."""
+    def begin_claim(self) -> UUID:
+        """Say from where the claim that begins now reads; `take_in` ends it."""
+        self._is_rewound = False
         if self.has_more:
             return self.cursor
         return UUID(int=max(0, self.cursor.int - (OVERLAP_MS << 80)))
@@ -82,7 +84,7 @@ class Lane:
     def take_in(self, fresh: list[Due], retries: list[Due], *, epoch: int, room: int) -> None:
         """Queue what a claim found, with the epoch of the lease under which it was found."""
         self.has_more = len(fresh) >= room or len(retries) >= room
-        if fresh:
+        if fresh and not self._is_rewound:
             self.cursor = max(self.cursor, fresh[-1].id)
         self._fresh.extend((due, epoch) for due in fresh)
         self._retries.extend((due, epoch) for due in retries)
@@ -106,6 +108,7 @@ class Lane:
         self.busy.discard(due.id)
         if not due.is_retry:
             self.cursor = min(self.cursor, UUID(int=due.id.int - 1))
+            self._is_rewound = True  # a claim under way did not see it and must not step over it
 
     def forget_queue(self) -> None:
         """Leave everything that is not under way to a later claim."""
@@ -134,7 +137,8 @@ class Lane:
                 return
             case _:
                 self._slow_down(verdict.slow_until)
-        if outcome.fault is None and outcome.status_code in {*REJECTING_STATUSES, HTTPStatus.GONE}:
+        is_gone = outcome.fault is None and outcome.status_code == HTTPStatus.GONE
+        if outcome.is_rejected or is_gone:
             self._breaker.succeeded()  # the door is open, it is this message that is not wanted
         else:
             self._breaker.failed()

@@ -25,6 +25,7 @@ SLOWING_STATUSES = frozenset(
     }
 )
 TRIES_BEFORE_REJECTED = 3
+NOT_ACCEPTED = "not_accepted"
 LONGEST_UNASKED_SLOWDOWN = timedelta(minutes=5)
 
 
@@ -61,6 +62,8 @@ class Outcome:
         fault: None when the answer was read to its end or to the cap.
         retry_after: what the receiver asked for, zero to 24 hours.
         excerpt: at most 256 printable characters of the answer, with what looks personal blotted.
+        is_refused: the status is 2xx, but the body is not what this receiver answers when it has
+            accepted.
     """
 
     started_at: datetime
@@ -69,6 +72,7 @@ class Outcome:
     fault: Fault | None = None
     retry_after: timedelta | None = None
     excerpt: str = ""
+    is_refused: bool = False
 
     @property
     def ended_at(self) -> datetime:
@@ -77,13 +81,20 @@ class Outcome:
 
     @property
     def token(self) -> str:
-        """The outcome in one word: the fault, else `http_<status>`."""
+        """The outcome in one word: the fault, `not_accepted`, else `http_<status>`."""
+        if self.is_refused:
+            return NOT_ACCEPTED
         return f"http_{self.status_code}" if self.fault is None else str(self.fault)
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it is this message that is not wanted; the receiver itself is well."""
+        return self.is_refused or (self.fault is None and self.status_code in REJECTING_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver answered 2xx."""
+    """The receiver answered 2xx, and its body, where it matters, did not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +146,11 @@ def judge(
 ) -> Verdict:
     """Decide what one outcome means.
 
-    Success is a 2xx answer. 410 is goodbye. A receiver that rejects the message itself is asked
-    three times, since some reject by mistake while they are being deployed. A receiver that says it
-    is overloaded slows its whole endpoint: for as long as it asks, else for the wait of the
-    schedule, but no longer than five minutes, since one old delivery should not hold up the fresh
-    ones.
+    Success is a 2xx answer, unless its body refuses the message after all. 410 is goodbye. A
+    receiver that rejects the message itself is asked three times, since some reject by mistake
+    while they are being deployed. A receiver that says it is overloaded slows its whole endpoint:
+    for as long as it asks, else for the wait of the schedule, but no longer than five minutes,
+    since one old delivery should not hold up the fresh ones.
 
     Args:
         outcome: of this attempt.
@@ -152,10 +163,11 @@ def judge(
         return Again(at or outcome.ended_at)
     status = outcome.status_code if outcome.fault is None else None
     if status is not None and HTTPStatus(200) <= status < HTTPStatus(300):
-        return Delivered()
-    if status == HTTPStatus.GONE:
+        if not outcome.is_refused:
+            return Delivered()
+    elif status == HTTPStatus.GONE:
         return Discard(DiscardReason.GONE, is_gone=True)
-    if status in REJECTING_STATUSES and attempt_number >= TRIES_BEFORE_REJECTED:
+    if outcome.is_rejected and attempt_number >= TRIES_BEFORE_REJECTED:
         return Discard(DiscardReason.REJECTED)
     due = next_due(attempt_number, ended_at=outcome.ended_at, spread=spread, schedule=schedule)
     slow_until = _slow_until(outcome, due) if status in SLOWING_STATUSES else None

@@ -1,26 +1,13 @@
 """From a due row to the request that travels; pure, so the bytes sent are the bytes signed."""
 
-from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from shared.contracts.words import AuthKind
-from shared.domain.credentials import Credentials
+from shared.domain.formats.answers import ANY_SUCCESS, AcceptanceRule
+from shared.domain.formats.rendering import STANDARD, Shape, render
 from shared.domain.signing import sign
-
-RESERVED_HEADERS = frozenset(
-    {
-        "content-type",
-        "user-agent",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-    }
-)
-
 
 class UnsentReason(StrEnum):
     """Why a delivery was given up without a POST."""
@@ -37,7 +24,7 @@ class Due:
         attempt_count: attempts made so far; settling is refused when it has changed meanwhile.
         is_retry: whether it waited for its `next_attempt_at`.
         scope: of the event; None for a test event, which every integration gets.
-        body: of the request, encoded when the event was made.
+        body: in the standard format, encoded when the event was made.
     """
 
     integration_id: UUID
@@ -57,8 +44,9 @@ class Endpoint:
     """What is needed to reach the receiver of an integration, its secrets opened.
 
     Attributes:
-        headers: those that are the same for every request, see `fixed_headers`.
+        headers: those that are the same for every request, see `requests.fixed_headers`.
         secret: the live signing secret.
+        shape: in what format it wants its events, and what it answers when it has accepted.
         previous_secret: signs too until `previous_secret_until`.
     """
 
@@ -67,6 +55,7 @@ class Endpoint:
     secret: str
     previous_secret: str | None = None
     previous_secret_until: datetime | None = None
+    shape: Shape = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +83,13 @@ class Prepared:
         headers: all that are ours, `user-agent` and the signature included; `host` and
             `content-length` are added on the way.
         body: the signed bytes.
+        rule: which answers count.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-
-def fixed_headers(
-    headers: Mapping[str, str], credentials: Credentials, *, user_agent: str
-) -> tuple[tuple[str, str], ...]:
-    """Collect the headers that do not change from one request to the next.
-
-    Names are in lower case. A later source wins over an earlier one: the integration's plain
-    headers, its secret ones, its authentication, and ours, which nobody may replace.
-    """
-    merged = {name.lower(): value for name, value in headers.items()}
-    merged |= {name.lower(): value for name, value in credentials.secret_headers.items()}
-    merged |= _authentication(credentials)
-    merged = {name: value for name, value in merged.items() if name not in RESERVED_HEADERS}
-    merged["content-type"] = "application/json"
-    merged["user-agent"] = user_agent
-    return tuple(merged.items())
+    rule: AcceptanceRule = ANY_SUCCESS
 
 
 def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
@@ -128,11 +102,23 @@ def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
 
 
 def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
-    """Freeze and sign one attempt.
+    """Render, freeze and, where the receiver could check it, sign one attempt.
 
     Raises:
-        ValueError: a secret is malformed; see `sign`.
+        ValueError: a secret is malformed, see `sign`; or the body is not one a mapper made.
     """
+    shape = endpoint.shape
+    body = render(shape, due.event_id, due.body)
+    headers = endpoint.headers
+    if shape.is_signed:
+        signature = sign(
+            _live_secrets(endpoint, now), message_id=str(due.event_id), sent_at=now, body=body
+        )
+        headers += tuple(signature.items())
+    return Prepared(endpoint.url, headers, body, shape.rule)
+
+
+def _live_secrets(endpoint: Endpoint, now: datetime) -> list[str]:
     secrets = [endpoint.secret]
     if (
         endpoint.previous_secret is not None
@@ -140,18 +126,4 @@ def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
         and now < endpoint.previous_secret_until
     ):
         secrets.append(endpoint.previous_secret)
-    signature = sign(secrets, message_id=str(due.event_id), sent_at=now, body=due.body)
-    return Prepared(endpoint.url, endpoint.headers + tuple(signature.items()), due.body)
-
-
-def _authentication(credentials: Credentials) -> dict[str, str]:
-    match credentials.auth_kind:
-        case AuthKind.NONE:
-            return {}
-        case AuthKind.BEARER:
-            return {"authorization": f"Bearer {credentials.token}"}
-        case AuthKind.BASIC:
-            pair = f"{credentials.username}:{credentials.password}".encode()
-            return {"authorization": f"Basic {b64encode(pair).decode()}"}
-        case AuthKind.HEADER:
-            return {credentials.name.lower(): credentials.value}
+    return secrets

@@ -268,7 +268,7 @@ class Pump:
             if epoch is None or lane.queued >= room:
                 continue
             epochs[lane.integration_id] = epoch
-            wants.append(Want(lane.integration_id, lane.after(), room))
+            wants.append(Want(lane.integration_id, lane.begin_claim(), room))
         if not wants:
             return
         found = await claim(
@@ -432,11 +432,12 @@ class Pump:
                 log.warning("delivery %s cannot be settled: %s", batch[0].due.id, _named(error))
             return
         if refused:
-            log.warning("%d outcomes were refused: another worker has taken over", len(refused))
+            log.warning("%d outcomes were refused: settled before, or no longer ours", len(refused))
         for record in batch:
-            lane = self._lanes.get(record.due.integration_id)
-            if lane is not None:
-                lane.busy.discard(record.due.id)
+            lane = self._lane(record.due.integration_id)
+            lane.busy.discard(record.due.id)
+            if record.due.id in refused:
+                lane.destination = None  # what we thought followed from the outcome may not be so
 
     # The end.
 

@@ -23,6 +23,7 @@ import pycurl
 from pycurl.async_multi import AsyncCurlMulti
 
 from shared.domain.addresses import EgressRules
+from shared.domain.formats.answers import ANY_SUCCESS, is_accepted
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
 from worker.delivery.retry import retry_after
@@ -37,6 +38,7 @@ EXCERPT_LENGTH = 256
 
 _EXCERPT_BYTES = 1024
 _SUCCESS_LIMIT = 300
+_SUCCESS_CLASS = 2
 _RETRY_AFTER = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 # Anything that could be an address, a link, a number of somebody, or a token. Wider than the rules
 # for what may come in, since a receiver can echo anything and nobody misses a lost word here.
@@ -159,13 +161,15 @@ class CurlTransport:
 class _Exchange:
     """An easy handle with what never changes set once, and the buffers of the answer."""
 
-    __slots__ = ("_body", "_gate", "_head", "_read", "handle")
+    __slots__ = ("_body", "_gate", "_head", "_keep", "_read", "_rule", "handle")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._head = BytesIO()
         self._body = bytearray()
         self._read = 0
+        self._rule = ANY_SUCCESS
+        self._keep = _EXCERPT_BYTES
         self.handle = pycurl.Curl()
         for option, value in (
             (pycurl.OPENSOCKETFUNCTION, gate.open),
@@ -199,6 +203,8 @@ class _Exchange:
         self._head.truncate()
         self._body.clear()
         self._read = 0
+        self._rule = request.rule
+        self._keep = ANSWER_CAP if request.rule.reads_body else _EXCERPT_BYTES
         self.handle.setopt(pycurl.URL, request.url)
         self.handle.setopt(pycurl.HTTPHEADER, lines)
         self.handle.setopt(pycurl.POSTFIELDS, request.body)
@@ -221,10 +227,17 @@ class _Exchange:
             fault=fault,
             retry_after=asked,
             excerpt=excerpt_of(bytes(self._body)) if self._body else "",
+            is_refused=self._is_refused(status) if fault is None else False,
         )
 
+    def _is_refused(self, status: int | None) -> bool:
+        """Whether a 2xx answer says in its body, or by the very status, that it is none."""
+        if self._rule is ANY_SUCCESS or status is None or status // 100 != _SUCCESS_CLASS:
+            return False
+        return not is_accepted(self._rule, status_code=status, body=bytes(self._body))
+
     def _take(self, chunk: bytes) -> int:
-        room = _EXCERPT_BYTES - len(self._body)
+        room = self._keep - len(self._body)
         if room > 0:
             self._body += chunk[:room]
         self._read += len(chunk)

@@ -161,17 +161,16 @@ WITH given AS (
   DELETE FROM delivery_due d USING given g
   WHERE g.status <> 'failed' AND d.integration_id = g.integration_id AND d.id = g.id
     AND d.attempt_count = g.attempt_count
-  RETURNING d.id
+  RETURNING g.*
 ), delayed AS (
   UPDATE delivery_due d
   SET attempt_count = d.attempt_count + 1, next_attempt_at = g.next_attempt_at
   FROM given g
   WHERE g.status = 'failed' AND d.integration_id = g.integration_id AND d.id = g.id
     AND d.attempt_count = g.attempt_count
-  RETURNING d.id
+  RETURNING g.*
 ), settled AS (
-  SELECT g.* FROM given g
-  WHERE g.id IN (SELECT id FROM removed UNION ALL SELECT id FROM delayed)
+  SELECT * FROM removed UNION ALL SELECT * FROM delayed
 ), appended AS (
   INSERT INTO delivery_attempt (tenant_id, delivery_id, number, integration_id, event_id,
     event_type, status, reason, started_at, duration_ms, status_code, error_class, excerpt,
