@@ -74,7 +74,7 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments: list[str]) -> None:
             "GUARDIAN_DATA_DIRR is not a setting of Guardian. Did you mean GUARDIAN_DATA_DIR?",
         ),
         (
-            ["tenants", "list", "--data-dir", "/nonexistent"],
+            ["tenants", "list", "--data-dir", "/proc/none"],
             {},
             "DATABASE_URL is not set.",
         ),
@@ -84,7 +84,7 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments: list[str]) -> None:
             "DATABASE_URL does not lead to a usable PostgreSQL",
         ),
         (
-            ["migrate", "--data-dir", "/nonexistent"],
+            ["migrate", "--data-dir", "/proc/none"],
             {},
             "DATABASE_ADMIN_URL is not set. Migrating needs the login that owns the tables.",
         ),
@@ -92,13 +92,13 @@ def test_wrong_usage_is_exit_2_and_says_why(arguments: list[str]) -> None:
             [
                 "verify",
                 "--secret=x",
-                "--body=/nonexistent",
+                "--body=/proc/none",
                 "--id=a",
                 "--timestamp=1",
                 "--signature=v",
             ],
             {},
-            "/nonexistent cannot be read: no such file or directory.",
+            "/proc/none cannot be read: no such file or directory.",
         ),
     ],
 )
