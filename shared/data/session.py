@@ -114,8 +114,10 @@ async def _transaction(
             DB.current_transaction.reset(token)
     except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
         raise UnavailableError from error
-    except asyncpg.InterfaceError as error:
-        if connection.is_closed():
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # asyncpg says either when the server hangs up between two messages.
+        if connection.is_closed() or isinstance(error, asyncpg.InternalClientError):
+            acquired.terminate()
             raise UnavailableError from error
         raise
     finally:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 FORBIDDEN = {
     "tui": ("piccolo", "asyncpg", "litestar", "arq", "redis", "pycurl"),
-    "api.app": ("textual", "arq.worker", "shared.runtime", "shared.client"),
+    "api.app": ("textual", "anthropic", "shared.runtime", "shared.client"),
     "worker.delivery": ("litestar", "textual", "httpx", "shared.runtime"),
     "shared.contracts.success": ("piccolo", "httpx", "litestar", "textual", "cryptography"),
     "shared.runtime.cli": ("piccolo", "asyncpg", "httpx", "litestar", "textual", "arq", "pycurl"),
