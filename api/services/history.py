@@ -194,4 +194,7 @@ def _instant(name: str, text: str) -> datetime:
             name, "malformed", "An instant needs its offset from UTC, such as `Z`."
         )
         raise InvalidError(errors=[refused])
+    if not periods.MIN_YEAR <= at.year <= periods.MAX_YEAR:
+        years = f"{periods.MIN_YEAR} to {periods.MAX_YEAR}"
+        raise InvalidError(errors=[FieldError(name, "out_of_range", f"The years are {years}.")])
     return at
