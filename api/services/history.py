@@ -183,9 +183,11 @@ def _period(
 
 def _instant(name: str, text: str) -> datetime:
     try:
-        if _DAY.fullmatch(text):
-            return datetime.combine(date.fromisoformat(text), time(), UTC)
-        at = msgspec.convert(text, datetime)
+        at = (
+            datetime.combine(date.fromisoformat(text), time(), UTC)
+            if _DAY.fullmatch(text)
+            else msgspec.convert(text, datetime)
+        )
     except ValueError:
         refused = FieldError(name, "malformed", "A date or an RFC 3339 instant is expected.")
         raise InvalidError(errors=[refused]) from None
