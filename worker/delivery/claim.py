@@ -214,7 +214,8 @@ def _sorted(
 
 _CHANGED = """
 SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,
-  i.format, i.subject, i.template, i.headers, i.sealed_config, i.sealed_secret, i.sealed_previous_secret, i.previous_secret_until
+  i.format, i.subject, i.template, i.headers, i.sealed_config, i.sealed_secret,
+  i.sealed_previous_secret, i.previous_secret_until
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[]) AS w (id, shard, version)
 JOIN integration i ON i.shard = w.shard AND i.id = w.id
 WHERE i.version <> w.version

@@ -20,7 +20,10 @@ CREATE TABLE integration (
   disabled_reason text,
   scopes text[] NOT NULL CHECK (cardinality(scopes) > 0 AND scopes <@ ARRAY
     ['readiness', 'uplift', 'editions', 'executive_reports', 'adoption', 'lifecycle']),
-  format text NOT NULL,
+  format text NOT NULL CHECK (format IN
+    ('standard', 'cloudevents', 'flat', 'slack', 'teams', 'segment', 'template')),
+  subject uuid,
+  template jsonb,
   signature text NOT NULL CHECK (signature IN ('v1', 'v1a')),
   webhook_host text NOT NULL,
   url_hint text NOT NULL,
@@ -39,13 +42,17 @@ CREATE TABLE integration (
   PRIMARY KEY (tenant_id, id),
   CHECK ((deleted_at IS NULL) = (sealed_config IS NOT NULL)),
   CHECK ((deleted_at IS NULL) = (sealed_secret IS NOT NULL)),
-  CHECK (deleted_at IS NULL OR NOT is_enabled)
+  CHECK (deleted_at IS NULL OR NOT is_enabled),
+  CHECK (format <> 'segment' OR subject IS NOT NULL),
+  CHECK (deleted_at IS NOT NULL OR (format = 'template') = (template IS NOT NULL))
 );
 CREATE UNIQUE INDEX integration_key ON integration (tenant_id, integration_key)
   WHERE deleted_at IS NULL;
 CREATE INDEX integration_shard ON integration (shard, id);
 COMMENT ON TABLE integration IS
   'A deleted one stays, emptied of its secrets, so that past deliveries keep their audit.';
+COMMENT ON COLUMN integration.subject IS
+  'Stands for the tenant at this receiver and at no other; random, null where not asked for.';
 COMMENT ON COLUMN integration.sealed_config IS
   'Sealed JSON {url, secret_headers, auth}; nothing of it is readable without the key ring.';
 

@@ -29,6 +29,11 @@ class AcceptanceRule:
     path: tuple[str | int, ...] | None = None
     equals: Expected = None
 
+    @property
+    def reads_body(self) -> bool:
+        """Whether the body must be kept to judge an answer."""
+        return self.text is not None or self.path is not None
+
 
 ANY_SUCCESS = AcceptanceRule()
 SAYS_OK = AcceptanceRule(text="ok")

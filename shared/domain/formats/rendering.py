@@ -57,14 +57,6 @@ class Shape:
         return CONTENT_TYPE if self.format is PayloadFormat.CLOUDEVENTS else JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A body as it travels."""
-
-    body: bytes
-    content_type: str
-
-
 STANDARD = Shape()
 
 
@@ -87,7 +79,7 @@ def shape_of(
     return Shape(payload_format, subject, bodies, template.account, rule)
 
 
-def render(shape: Shape, event_id: UUID, body: bytes) -> Rendered:
+def render(shape: Shape, event_id: UUID, body: bytes) -> bytes:
     """Turn the stored standard body into what this integration gets; pure.
 
     Args:
@@ -100,7 +92,7 @@ def render(shape: Shape, event_id: UUID, body: bytes) -> Rendered:
         ValueError: the format needs a subject and there is none.
     """
     if shape.format is PayloadFormat.STANDARD:
-        return Rendered(body, JSON)
+        return body
     event = read_event(event_id, body)
     match shape.format:
         case PayloadFormat.CLOUDEVENTS:
@@ -119,4 +111,4 @@ def render(shape: Shape, event_id: UUID, body: bytes) -> Rendered:
             rendered = filled(shape.bodies, event, subject=shape.subject, account=shape.account)
         case _:
             assert_never(shape.format)
-    return Rendered(rendered, shape.content_type)
+    return rendered

@@ -1,22 +1,23 @@
 """The request that travels is the request that was signed."""
 
 import os
-from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from shared.contracts.words import AuthKind
-from shared.domain.credentials import Credentials
+from shared.contracts.words import EventType, PayloadFormat
+from shared.domain.formats.rendering import render, shape_of
+from shared.domain.mappers import envelope
 from shared.domain.signing import new_secret, new_secret_key, public_key, verify
+from tests.unit.domain.example_events import EXAMPLES, INSTANT
 from worker.delivery.prepare import (
     Destination,
     Due,
     Endpoint,
     UnsentReason,
-    fixed_headers,
     prepare,
     unsent_reason,
 )
@@ -97,47 +98,6 @@ def test_an_asymmetric_key_signs_so_that_its_public_half_verifies() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("credentials", "expected"),
-    [
-        (Credentials(url=URL), {}),
-        (
-            Credentials(url=URL, auth_kind=AuthKind.BEARER, token="t0ken"),
-            {"authorization": "Bearer t0ken"},
-        ),
-        (
-            Credentials(url=URL, auth_kind=AuthKind.BASIC, username="u", password="p:w"),
-            {"authorization": f"Basic {b64encode(b'u:p:w').decode()}"},
-        ),
-        (
-            Credentials(url=URL, auth_kind=AuthKind.HEADER, name="X-Key", value="v"),
-            {"x-key": "v"},
-        ),
-        (Credentials(url=URL, secret_headers={"X-Api-Key": "s"}), {"x-api-key": "s"}),
-    ],
-)
-def test_each_way_to_convince_the_receiver_becomes_a_header(
-    credentials: Credentials, expected: dict[str, str]
-) -> None:
-    headers = fixed_headers({"X-Env": "prod"}, credentials, user_agent="Guardian-Webhooks/1")
-
-    assert dict(headers) == {
-        "x-env": "prod",
-        "content-type": "application/json",
-        "user-agent": "Guardian-Webhooks/1",
-        **expected,
-    }
-
-
-def test_headers_of_an_integration_never_replace_ours() -> None:
-    plain = {"Content-Type": "text/plain", "Webhook-Id": "mine"}
-    secret = Credentials(url=URL, secret_headers={"USER-AGENT": "me", "webhook-signature": "v1,x"})
-
-    headers = dict(fixed_headers(plain, secret, user_agent="Guardian-Webhooks/1"))
-
-    assert headers == {"content-type": "application/json", "user-agent": "Guardian-Webhooks/1"}
-
-
 def test_what_is_wanted_is_judged_when_it_is_sent() -> None:
     wanted = _destination(scopes=frozenset({"readiness"}))
     narrowed = _destination(scopes=frozenset({"adoption"}))
@@ -145,3 +105,29 @@ def test_what_is_wanted_is_judged_when_it_is_sent() -> None:
     assert unsent_reason(DUE, wanted) is None
     assert unsent_reason(DUE, narrowed) is UnsentReason.OUT_OF_SCOPE
     assert unsent_reason(DUE, _destination(is_deleted=True)) is UnsentReason.INTEGRATION_DELETED
+
+
+@pytest.mark.parametrize("payload_format", [PayloadFormat.CLOUDEVENTS, PayloadFormat.FLAT])
+def test_what_is_signed_is_what_the_format_made_of_it(payload_format: PayloadFormat) -> None:
+    shape = shape_of(payload_format)
+
+    request = prepare(EVENT, Endpoint(URL, (), SECRET, shape=shape), now=NOW)
+
+    assert request.body == render(shape, EVENT.event_id, EVENT.body)
+    Webhook(SECRET).verify(request.body.decode(), dict(request.headers))
+
+
+@pytest.mark.parametrize("payload_format", [PayloadFormat.SLACK, PayloadFormat.TEAMS])
+def test_a_chat_gets_neither_a_signature_nor_an_id(payload_format: PayloadFormat) -> None:
+    shape = shape_of(payload_format)
+
+    request = prepare(EVENT, Endpoint(URL, (("x-env", "prod"),), SECRET, shape=shape), now=NOW)
+
+    assert request.headers == (("x-env", "prod"),)
+    assert request.rule == shape.rule
+
+
+EVENT = replace(
+    DUE,
+    body=envelope(EventType.READINESS_UPDATED, INSTANT, EXAMPLES[EventType.READINESS_UPDATED]),
+)
