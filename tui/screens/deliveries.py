@@ -76,9 +76,12 @@ class DeliveriesPane(PollingPane):
 
     async def ask(self) -> None:
         """The newest page, laid over what was fetched before."""
-        known = None if self._is_anew else self._deliveries
+        question, is_anew = (self._status, self._integration), self._is_anew
         self._is_anew = False
         page = await self._page(None)
+        if question != (self._status, self._integration):
+            return  # the filter has changed meanwhile, and is asked for next
+        known = None if is_anew else self._deliveries
         self._deliveries, self._next = merged(known, self._next, page)
 
     def take_keys(self) -> None:

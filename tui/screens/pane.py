@@ -92,6 +92,11 @@ class PollingPane(Pane):
         """Stop asking."""
         self.workers.cancel_group(self, "poll")
 
+    def forget(self) -> None:
+        """Drop the last answer, and one that may be on its way."""
+        self.workers.cancel_group(self, "poll")
+        super().forget()
+
     @work(exclusive=True, group="poll")
     async def poll(self) -> None:
         """Ask, rest, ask again. One loop, so a slow server is never asked twice at a time."""

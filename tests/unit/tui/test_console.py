@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
@@ -79,9 +80,10 @@ async def looking(
     size: tuple[int, int] = SIZE,
     home: Path = Path("/nonexistent"),
 ) -> AsyncGenerator[Screenful, None]:
+    began = time.monotonic()
     console = Console(
         Server(url, key) if url else None,
-        clock=lambda: datetime.now(UTC),
+        clock=lambda: NOW + timedelta(seconds=time.monotonic() - began),
         dice=lambda: 0.5,
         env={"XDG_CONFIG_HOME": str(home)},
         interval_s=0.3,
@@ -128,12 +130,12 @@ async def test_every_screen_fits_its_terminal(size: tuple[int, int]) -> None:
         server.integrations = [one, *(an_integration(f"key_{n}") for n in range(60))]
         server.deliveries = [a_delivery(one) for _ in range(60)]
         async with looking(server.url, size=size) as console:
-            await console.shows("72.0", "k" * 5)
+            await console.shows("72.0", "/61 on")
             for key, sign in (("2", "Last error"), ("3", "readiness_updated"), ("enter", "Body")):
                 await console.press(key)
                 await console.shows(sign)
                 assert len(console.lines) == size[1]
-                assert "q " in console.lines[-1] or size[0] < 80
+                assert console.lines[0].endswith("Z"), "the link and the clock are never cut"
 
 
 async def test_a_row_is_switched_at_once_and_stays_so() -> None:
@@ -337,7 +339,11 @@ async def test_strangers_strings_are_shown_and_never_obeyed() -> None:
         one = an_integration(label=HOSTILE)
         server.integrations = [one]
         server.deliveries = [
-            a_delivery(one, excerpt=HOSTILE + "\n" + "x" * 10_000, payload=HOSTILE.encode())
+            a_delivery(
+                one,
+                excerpt=HOSTILE + "\n" + "x" * 10_000,
+                payload=msgspec.json.encode({"label": HOSTILE}),
+            )
         ]
         server.tenants = [Tenant(id=TENANT, name=HOSTILE, created_at=NOW)]
         async with looking(server.url, size=(160, 50)) as console:
@@ -348,7 +354,8 @@ async def test_strangers_strings_are_shown_and_never_obeyed() -> None:
             await console.shows("[@click=app.pwn]x[/nope] \\x1b[31m\\x1b]0;title\\x07 \\u202eabc")
             await console.press("3", "enter")
             await console.shows("Attempts")
-            assert console.text.count("[@click=app.pwn]x[/nope] \\x1b[31m") == 2
+            assert "[@click=app.pwn]x[/nope] \\x1b[31m" in console.text, "in the response"
+            assert '"label": "[@click=app.pwn]x[/nope]' in console.text, "in the body"
             assert "x" * 100 in console.text
 
 

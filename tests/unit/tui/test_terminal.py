@@ -1,0 +1,143 @@
+"""However the console ends, the terminal is as it was, and nothing secret is left on it."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.terminal import Process
+from tests.unit.tui.loopback import Reply, an_integration, serving
+from tui.terminal import EXIT_CRASHED
+
+ROOT = Path(__file__).parents[3]
+ALTERNATE_SCREEN = "1049"
+CRASHING = """
+import sys
+from tui.app import Console
+from tui.__main__ import main
+
+def fail(self):
+    secret = "gms_live_topsecret"
+    raise ValueError(secret)
+
+Console.action_refetch = fail
+sys.exit(main())
+"""
+
+
+@asynccontextmanager
+async def at_terminal(
+    url: str, home: Path, *command: str, **env: str
+) -> AsyncGenerator[Process, None]:
+    process = Process(
+        [sys.executable, *(command or ("-m", "tui"))],
+        {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "GUARDIAN_API_URL": url,
+            "GUARDIAN_API_KEY": "k1",
+        }
+        | env,
+    )
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_a_signal_ends_it_with_the_terminal_restored(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path) as console:
+        await console.shows("72.0")
+        assert ALTERNATE_SCREEN in console.screen.modes
+        os.kill(console.pid, number)
+
+        assert await console.ended() == 128 + number
+        assert ALTERNATE_SCREEN not in console.screen.modes
+
+
+async def test_q_leaves_with_exit_0_and_the_terminal_restored(tmp_path: Path) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path) as console:
+        await console.shows("72.0")
+        console.press("q")
+
+        assert await console.ended() == 0
+        assert ALTERNATE_SCREEN not in console.screen.modes
+
+
+async def test_a_terminal_that_is_gone_takes_the_console_along(tmp_path: Path) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path) as console:
+        await console.shows("72.0")
+        console.hang_up()
+
+        assert await console.ended() != 0
+
+
+async def test_a_crash_is_one_line_without_a_value_in_it(tmp_path: Path) -> None:
+    async with (
+        serving() as server,
+        at_terminal(server.url, tmp_path, "-c", CRASHING) as console,
+    ):
+        await console.shows("72.0")
+        console.press("\x12")  # ctrl+r
+
+        assert await console.ended() == EXIT_CRASHED
+        assert ALTERNATE_SCREEN not in console.screen.modes
+        assert b"because of a mistake of its own" in console.sent
+        assert b"topsecret" not in console.sent
+        assert b"Traceback" not in console.sent
+
+    log = tmp_path / ".local" / "state" / "guardian" / "console-crash.log"
+    assert "action_refetch" in log.read_text() or "fail" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+async def test_no_color_means_not_one_colour_code(tmp_path: Path) -> None:
+    async with serving() as server:
+        server.integrations = [an_integration()]
+        async with at_terminal(server.url, tmp_path, NO_COLOR="1") as console:
+            await console.shows("72.0")
+            console.press("2")
+            await console.shows(">● on")
+            console.press("q")
+            await console.ended()
+
+    assert console.screen.colour_codes == 0
+
+
+@pytest.mark.parametrize("command", [("-m", "tui"), ("-m", "tui", "--full-paint")])
+async def test_both_ways_of_painting_show_the_same(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    async with serving() as server:
+        server.integrations = [an_integration()]
+        async with at_terminal(server.url, tmp_path, *command) as console:
+            await console.shows("72.0")
+            console.press("2")
+            await console.shows(">● on")
+            console.press("?")
+            await console.shows("Keys valid here")
+            console.press("q")
+            await console.shows("Last error")
+
+            assert console.screen.lines[2].split() == [
+                *("State", "Integration", "Scopes", "24", "h"),
+                *("Wait", "Fail", "Disc", "Delivered"),
+            ]
+            assert "Keys valid" not in console.screen.text
+
+
+async def test_a_server_that_is_no_guardian_is_said_at_a_real_terminal(tmp_path: Path) -> None:
+    async with serving() as server:
+        server.override = lambda asked: Reply(200, b"<html>", "text/html")
+        async with at_terminal(server.url, tmp_path) as console:
+            await console.shows("is the address right?")
