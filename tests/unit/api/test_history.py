@@ -175,7 +175,7 @@ async def test_reports_count_where_they_were_made(
         ({"from": "2026-06-01", "to": "2026-06-01"}, "from"),
         ({"from": "2026-06-02", "to": "2026-06-01"}, "from"),
         ({"from": "2020-01-01", "granularity": "daily"}, "from"),
-        ({"from": "0001-01-01", "to": "9999-12-31", "granularity": "daily"}, "from"),
+        ({"from": "0001-01-01", "to": "9999-12-31", "granularity": "daily"}, "to"),
         ({"from": "0001-01-01", "granularity": "monthly"}, "from"),
         ({"to": "0001-01-01"}, "to"),
         ({"to": "1970-02-01"}, "from"),
