@@ -14,6 +14,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.types import ControllerRouterHandler
 from redis.asyncio import Redis
 
+from api.answer_headers import complete_headers
 from api.authentication import Authentication, Authenticator
 from api.bodies import MAXIMUM_BYTES, JsonRequest
 from api.controllers.audit import AuditController
@@ -32,7 +33,6 @@ from api.openapi import ROOT
 from api.principal import Principal
 from api.problems import refuse
 from api.refusals import RefusalRecorder, witness_of
-from api.request_ids import tell_request_id
 from api.services.audit import Witness
 from api.services.catalogue import Catalogues
 from api.services.integrations import Workshop
@@ -125,7 +125,7 @@ def create_app(
         middleware=[DefineMiddleware(Authentication, authenticator=authenticator)],
         exception_handlers={Exception: refuse, HTTPException: refuse},
         after_exception=[RefusalRecorder(clock=clock, ids=ids)],
-        before_send=[tell_request_id],
+        before_send=[complete_headers],
         on_shutdown=[rest],
         request_class=JsonRequest,
         request_max_body_size=MAXIMUM_BYTES,

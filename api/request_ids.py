@@ -3,9 +3,9 @@
 import os
 import re
 
-from litestar.types import Message, Scope
+from litestar.types import Scope
 
-HEADER = "x-request-id"
+HEADER = b"x-request-id"
 
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _KEY = "guardian_request_id"
@@ -17,14 +17,7 @@ def request_id(scope: Scope) -> str:
     known = state.get(_KEY)
     if isinstance(known, str):
         return known
-    given = next((value for name, value in scope["headers"] if name == HEADER.encode()), b"")
+    given = next((value for name, value in scope["headers"] if name == HEADER), b"")
     made = given.decode() if _ACCEPTABLE.fullmatch(given) else os.urandom(12).hex()
     state[_KEY] = made
     return made
-
-
-async def tell_request_id(message: Message, scope: Scope) -> None:
-    """Put the id on every answer (a `before_send` hook)."""
-    if message["type"] == "http.response.start":
-        header = (HEADER.encode(), request_id(scope).encode())
-        message["headers"] = [*message["headers"], header]

@@ -4,7 +4,6 @@ A delivery that waits is a row of `delivery_due`; one that ended is its last att
 along their primary keys, newest first, so that a page costs the same however long the history is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -41,8 +40,9 @@ WHERE integration.tenant_id = $1 AND ($5::uuid IS NULL OR integration.id = $5)
 """
 
 _ENDED = """
-SELECT delivery_id, event_id, integration_id, number::int, NULL::timestamptz, replay_of,
-  event_type, status, reason, started_at, duration_ms, status_code::int, error_class
+SELECT delivery_id AS id, event_id, integration_id, number::int AS attempt_count,
+  NULL::timestamptz AS next_attempt_at, replay_of, event_type, status, reason, started_at,
+  duration_ms, status_code::int, error_class
 FROM delivery_attempt
 WHERE tenant_id = $1 AND delivery_id >= $2 AND delivery_id < $3 AND {which}
   AND ($5::uuid IS NULL OR integration_id = $5) AND ($6::text IS NULL OR event_type = $6)
@@ -94,13 +94,8 @@ class Filter:
 
 async def listed(session: TenantSession, wanted: Filter, *, limit: int) -> list[Delivery]:
     """Deliveries, newest first, one more than `limit` where there are more."""
-    parts = [
-        f"({query.format(which=which[wanted.status])})"
-        for query, which in ((_DUE, _WHICH_DUE), (_ENDED, _WHICH_ENDED))
-        if wanted.status in which
-    ]
     rows = await session.connection.fetch(
-        _PAGE.format(parts=" UNION ALL ".join(parts)),
+        page_query(wanted.status),
         session.tenant_id,
         floor(wanted.since) if wanted.since else _LOWEST,
         min(floor(wanted.until) if wanted.until else _HIGHEST, wanted.before or _HIGHEST),
@@ -109,6 +104,16 @@ async def listed(session: TenantSession, wanted: Filter, *, limit: int) -> list[
         wanted.event_type,
     )
     return [_delivery(row) for row in rows]
+
+
+def page_query(status: DeliveryStatus | None) -> str:
+    """The SQL of one page; $1 to $6: tenant, lowest id, id beyond, limit, integration, type."""
+    parts = [
+        f"({query.format(which=which[status])})"
+        for query, which in ((_DUE, _WHICH_DUE), (_ENDED, _WHICH_ENDED))
+        if status in which
+    ]
+    return _PAGE.format(parts=" UNION ALL ".join(parts))
 
 
 async def one(session: TenantSession, delivery_id: UUID) -> DeliveryDetail:
@@ -288,27 +293,19 @@ async def _start(
 
 
 async def _find(session: TenantSession, delivery_id: UUID) -> Delivery:
-    """A delivery by its id alone.
-
-    Waiting rows come first: one that ends between the two reads of the union is seen twice, and
-    its end counts.
-    """
+    """A delivery by its id alone, as a page of one."""
     rows = await session.connection.fetch(
-        _PAGE.format(
-            parts=f"({_DUE.format(which='true')}) UNION ALL "
-            f"({_ENDED.format(which=_WHICH_ENDED[None])})"
-        ),
+        page_query(None),
         session.tenant_id,
         delivery_id,
         _after(delivery_id),
-        2,
+        1,
         None,
         None,
     )
-    found: Sequence[Delivery] = [_delivery(row) for row in rows]
-    if not found:
+    if not rows:
         raise NotFoundError
-    return max(found, key=lambda delivery: delivery.finished_at is not None)
+    return _delivery(rows[0])
 
 
 def _after(delivery_id: UUID) -> UUID:

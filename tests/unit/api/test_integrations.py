@@ -1,12 +1,18 @@
 """Integrations: what is accepted, what is shown, what is sealed."""
 
+import asyncio
+import json
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
-import pytest
 
+from shared.contracts.payloads import TEST_MESSAGE
 from shared.data.connection import Connection
+from shared.domain.credentials import open_secret
+from shared.domain.signing import public_key
+from tests.unit.api.conftest import Api
 
 URL = "https://bi.example.com/hook/9f3a"
 
@@ -154,16 +160,196 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
 async def test_what_does_not_fit_is_refused_by_name_and_nothing_is_stored(
-    case: str, admin: httpx.AsyncClient, owner: Connection
+    admin: httpx.AsyncClient, owner: Connection
 ) -> None:
-    body, path, kind = REFUSED[case]
+    for case, (body, path, kind) in REFUSED.items():
+        answer = await admin.post("/integrations", json=body)
 
-    answer = await admin.post("/integrations", json=body)
+        assert answer.status_code == 422, (case, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = [(one["path"], one["kind"]) for one in answer.json()["errors"]]
+        assert (path, kind) in told, case
 
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert (path, kind) in [(one["path"], one["kind"]) for one in answer.json()["errors"]]
     assert await owner.fetchval("SELECT count(*) FROM integration") == 0
-    assert await owner.fetchval("SELECT outcome FROM audit") == "refused"
+    refused = await owner.fetchval("SELECT count(*) FROM audit WHERE outcome = 'refused'")
+    assert refused == len(REFUSED)
+
+
+async def test_a_change_says_which_version_it_means(admin: httpx.AsyncClient) -> None:
+    path = f"/integrations/{(await made(admin))['id']}"
+
+    first = await admin.patch(path, json={"label": "One"}, headers={"if-match": '"1"'})
+    stale = await admin.patch(path, json={"label": "Two"}, headers={"if-match": '"1"'})
+    unread = await admin.patch(path, json={"label": "Two"}, headers={"if-match": "1"})
+    either = await admin.patch(path, json={"label": "Three"}, headers={"if-match": '"1", "2"'})
+    gone = await admin.delete(path, headers={"if-match": '"2"'})
+
+    assert (first.status_code, first.headers["etag"], first.json()["version"]) == (200, '"2"', 2)
+    assert (stale.status_code, stale.json()["code"]) == (412, "version_mismatch")
+    assert unread.status_code == 422
+    assert either.headers["etag"] == '"3"'
+    assert gone.status_code == 412
+    assert (await admin.get(path)).headers["etag"] == '"3"'
+
+
+async def test_a_change_that_changes_nothing_is_no_new_version(
+    admin: httpx.AsyncClient, owner: Connection
+) -> None:
+    path = f"/integrations/{(await made(admin))['id']}"
+
+    for body in ({}, {"label": "BI dashboard"}, {"is_enabled": True}):
+        assert (await admin.patch(path, json=body)).json()["version"] == 1
+    assert await owner.fetchval("SELECT count(*) FROM audit") == 1
+
+
+async def test_changes_are_made_all_together_or_not_at_all(
+    admin: httpx.AsyncClient, stranger: httpx.AsyncClient, owner: Connection
+) -> None:
+    one, two = await made(admin), await made(admin, integration_key="two")
+    foreign = await made(stranger)
+    good: dict[str, Any] = {"id": one["id"], "label": "Changed"}
+
+    for bad, status in (
+        ({"id": str(uuid4()), "label": "x"}, 404),
+        ({"id": foreign["id"], "label": "x"}, 404),
+        ({"id": two["id"], "version": 9, "label": "x"}, 412),
+        ({"id": two["id"], "label": "jane@example.com"}, 422),
+        ({"id": two["id"], "integration_key": "x"}, 422),
+        ({"id": one["id"], "label": "x"}, 422),
+    ):
+        answer = await admin.patch("/integrations", json={"updates": [good, bad]})
+        assert answer.status_code == status, answer.text
+    assert await owner.fetchval("SELECT count(*) FROM integration WHERE label = 'Changed'") == 0
+    assert (await admin.patch("/integrations", json={"updates": []})).status_code == 422
+
+    answer = await admin.patch(
+        "/integrations", json={"updates": [{"id": two["id"], "is_enabled": False}, good]}
+    )
+    changed = answer.json()["updated"]
+    assert [one["id"] for one in changed] == [two["id"], one["id"]]
+    assert (changed[0]["is_enabled"], changed[1]["label"]) == (False, "Changed")
+
+
+async def test_the_audit_of_a_change_names_what_changed_and_redacts_secrets(
+    admin: httpx.AsyncClient,
+) -> None:
+    path = f"/integrations/{(await made(admin))['id']}"
+    changed = config(secret_headers={"x-token": "n3w-secret"}, webhook_url=f"{URL}2")
+    await admin.patch(path, json={"label": "New", "config": changed})
+
+    entry = (await admin.get("/audit")).json()["items"][0]
+
+    assert entry["action"] == "integration.update"
+    assert entry["before"] == {"label": "BI dashboard", "secret_header_names": ["x-api-key"]}
+    assert entry["after"] == {
+        "label": "New",
+        "secret_header_names": ["x-token"],
+        "config": "[redacted]",
+    }
+
+
+async def test_a_strangers_integration_is_not_there(
+    admin: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    integration_id = (await made(admin))["id"]
+    path = f"/integrations/{integration_id}"
+
+    answers = [
+        await stranger.get(path),
+        await stranger.patch(path, json={"label": "x"}),
+        await stranger.delete(path),
+        await stranger.post(f"{path}/rotate-secret"),
+        await stranger.post("/integrations/test", params={"integrationId": integration_id}),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 5
+    assert (await stranger.get("/integrations")).json()["items"] == []
+    assert (await admin.get(path)).json()["version"] == 1
+
+
+async def test_a_rotated_secret_is_new_and_the_old_one_signs_for_a_while(
+    api: Api, admin: httpx.AsyncClient, tenant: UUID, owner: Connection
+) -> None:
+    before = await made(admin)
+    path = f"/integrations/{before['id']}/rotate-secret"
+
+    body = (await admin.post(path)).json()
+
+    assert body["signing_secret"].startswith("whsec_")
+    assert body["signing_secret"] != before["signing_secret"]
+    assert body["version"] == 2
+    until = datetime.fromisoformat(body["previous_secret_until"])
+    assert until == api.clock() + timedelta(hours=24)
+    row = await owner.fetchrow("SELECT sealed_secret, sealed_previous_secret FROM integration")
+    assert row is not None
+    opened = [
+        open_secret(api.ring, sealed, tenant_id=tenant, integration_id=UUID(before["id"]))
+        for sealed in row
+    ]
+    assert opened == [body["signing_secret"], before["signing_secret"]]
+
+    at_once = (await admin.post(path, json={"overlap_hours": 0})).json()
+    assert at_once["previous_secret_until"] is None
+    assert await owner.fetchval("SELECT sealed_previous_secret FROM integration") is None
+    for wrong in ({"overlap_hours": 169}, {"overlap_hours": -1}, {"hours": 1}):
+        assert (await admin.post(path, json=wrong)).status_code == 422
+
+
+async def test_v1a_shows_the_key_that_verifies_and_keeps_the_one_that_signs(
+    api: Api, admin: httpx.AsyncClient, tenant: UUID, owner: Connection
+) -> None:
+    body = await made(admin, config=config(signature="v1a"))
+
+    assert body["signing_secret"] is None
+    verifying_key = body["config_summary"]["verifying_key"]
+    sealed = await owner.fetchval("SELECT sealed_secret FROM integration")
+    seed = open_secret(api.ring, sealed, tenant_id=tenant, integration_id=UUID(body["id"]))
+    assert seed.startswith("whsk_")
+    assert verifying_key == public_key(seed)
+
+    changed = await admin.patch(f"/integrations/{body['id']}", json={"config": config()})
+    assert changed.json()["signing_secret"].startswith("whsec_")
+    assert changed.json()["config_summary"]["verifying_key"] is None
+
+
+async def test_a_test_event_is_queued_for_each_enabled_integration(
+    admin: httpx.AsyncClient, owner: Connection
+) -> None:
+    one = await made(admin)
+    off = await made(admin, integration_key="off", is_enabled=False)
+
+    everyone = (await admin.post("/integrations/test")).json()
+    named = await admin.post("/integrations/test", params={"integrationId": one["id"]})
+    disabled = await admin.post("/integrations/test", params={"integrationId": off["id"]})
+    unknown = await admin.post("/integrations/test", params={"integrationId": str(uuid4())})
+
+    assert everyone["test_events_created"] == 1
+    assert everyone["integrations"][0]["integration_key"] == "bi_dashboard"
+    assert [named.status_code, disabled.status_code, unknown.status_code] == [200, 409, 404]
+    assert await owner.fetchval("SELECT count(*) FROM delivery_due") == 2
+    delivery_id = named.json()["integrations"][0]["delivery_id"]
+    payload = (await admin.get(f"/deliveries/{delivery_id}")).json()["event"]["payload"]
+    assert (payload["type"], payload["scope"]) == ("test", None)
+    assert set(payload) == {"type", "timestamp", "scope", "schema_version", "data"}
+    assert json.loads(json.dumps(payload["data"])) == {"message": TEST_MESSAGE}
+
+
+async def test_sql_and_markup_are_data(admin: httpx.AsyncClient) -> None:
+    for number, text in enumerate(("'); DROP TABLE tenant; --", "[/nope]", "<b>&amp;</b>", "日本")):
+        body = await made(admin, integration_key=f"k{number}", label=text, description=text)
+        again = (await admin.get(f"/integrations/{body['id']}")).json()
+        assert (again["label"], again["description"]) == (text, text)
+
+
+async def test_two_changes_at_once_are_made_one_after_the_other(admin: httpx.AsyncClient) -> None:
+    one, two = await made(admin), await made(admin, integration_key="two")
+    updates = [{"id": one["id"], "label": "x"}, {"id": two["id"], "label": "y"}]
+
+    answers = await asyncio.gather(
+        *(
+            admin.patch("/integrations", json={"updates": updates[:: 1 if even else -1]})
+            for even in (True, False) * 4
+        )
+    )
+
+    assert {answer.status_code for answer in answers} == {200}

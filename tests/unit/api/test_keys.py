@@ -19,7 +19,7 @@ async def test_a_key_is_shown_once_and_works(
     assert made.status_code == 201
     assert set(body) == {"id", "role", "label", "prefix", "created_at", "expires_at", "key"}
     assert body["key"].startswith(body["prefix"])
-    assert [item["id"] for item in listed][0] == body["id"]
+    assert listed[0]["id"] == body["id"]
     assert body["key"] not in str(listed)
     assert not await owner.fetchval(
         "SELECT count(*) FROM api_key WHERE api_key::text LIKE '%' || $1 || '%'", body["key"]
@@ -100,6 +100,18 @@ async def test_the_audit_tells_who_did_what_and_what_was_refused(
     assert entries[1]["after"] == {"code": "forbidden"}
     assert {one["target_id"] for one in entries} == {made["id"]}
     assert made["key"] not in str(entries)
+
+
+async def test_what_an_operator_is_refused_in_a_tenant_is_in_that_tenants_audit(
+    operator: httpx.AsyncClient, admin: httpx.AsyncClient, tenant: UUID
+) -> None:
+    params = {"workspaceId": str(tenant)}
+    missing = "/integrations/01930a5e-7c00-7000-8000-000000003f2a"
+    assert (await operator.delete(missing, params=params)).status_code == 404
+
+    [entry] = (await admin.get("/audit")).json()["items"]
+    assert (entry["action"], entry["outcome"]) == ("integration.delete", "refused")
+    assert entry["after"] == {"code": "not_found"}
 
 
 async def test_operators_have_an_audit_of_their_own(
