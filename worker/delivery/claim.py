@@ -146,7 +146,8 @@ def _destination(row: Row, ring: KeyRing, user_agent: str) -> Destination:
     if row["sealed_config"] is not None:
         try:
             endpoint = _endpoint(row, ring, user_agent)
-        except SealBrokenError as error:
+        except (SealBrokenError, msgspec.MsgspecError, ValueError) as error:
+            # One row that cannot be read must not stop the deliveries of all others.
             log.warning("integration %s is held back: %s", row["id"], error)
     return Destination(
         integration_id=row["id"],

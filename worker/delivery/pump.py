@@ -429,7 +429,10 @@ class Pump:
                     await self._settle([record])
             else:
                 # It stays known, so that it is not sent again and again for as long as we live.
-                log.warning("delivery %s cannot be settled: %s", batch[0].due.id, _named(error))
+                # The error's text may hold what the receiver answered.
+                log.warning(
+                    "delivery %s cannot be settled: %s", batch[0].due.id, type(error).__name__
+                )
             return
         if refused:
             log.warning("%d outcomes were refused: settled before, or no longer ours", len(refused))
@@ -489,4 +492,5 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    """The error without the details PostgreSQL appends, which may hold values."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

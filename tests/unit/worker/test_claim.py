@@ -101,6 +101,17 @@ async def test_a_disabled_integration_yields_nothing(builder: Builder) -> None:
     assert not found.changed[made.id].is_enabled
 
 
+async def test_a_row_that_cannot_be_read_holds_only_its_integration_back(builder: Builder) -> None:
+    broken, sound = await builder.integration(URL), await builder.integration(URL)
+    await builder.change(broken, "headers = '[]'")
+    await builder.deliveries(broken, sound)
+
+    found = await _claim(builder, broken, sound)
+
+    assert list(found.fresh) == [sound.id]
+    assert found.changed[broken.id].endpoint is None
+
+
 async def test_an_unknown_integration_yields_nothing(builder: Builder) -> None:
     stranger = Made(builder.tenant_id, builder.ids(), "")
 
