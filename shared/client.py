@@ -17,13 +17,17 @@ from uuid import UUID
 
 import msgspec
 
+from shared.contracts.audit import AuditEntry
 from shared.contracts.deliveries import Delivery, DeliveryDetail
+from shared.contracts.event_types import EventTypeInfo
 from shared.contracts.integrations import (
     Integration,
     IntegrationChange,
     IntegrationsUpdated,
     IntegrationUpdates,
     NewIntegration,
+    RotatedSecret,
+    SecretRotation,
     TestsQueued,
 )
 from shared.contracts.keys import KeyInfo, MadeKey, NewKey
@@ -40,6 +44,7 @@ from shared.contracts.observations import (
 from shared.contracts.pages import Page
 from shared.contracts.postures import Request
 from shared.contracts.problems import Problem
+from shared.contracts.stats import Stats, Window
 from shared.contracts.success import History, Overview
 from shared.contracts.tenants import NewTenant, Tenant
 from shared.contracts.words import DeliveryStatus, EventType
@@ -196,6 +201,12 @@ class GuardianClient:
             TestsQueued, "POST", "/integrations/test", params={"integrationId": integration_id}
         )
 
+    async def rotate_secret(self, integration_id: UUID, rotation: SecretRotation) -> RotatedSecret:
+        """Make a new signing secret, shown this once; the old one signs too for a while."""
+        return await self._send(
+            RotatedSecret, "POST", f"/integrations/{integration_id}/rotate-secret", rotation
+        )
+
     async def deliveries(
         self,
         *,
@@ -229,6 +240,20 @@ class GuardianClient:
     async def redeliver(self, delivery_id: UUID) -> Delivery:
         """Send the same event again; the answer is the new delivery."""
         return await self._send(Delivery, "POST", f"/deliveries/{delivery_id}/redeliver")
+
+    async def stats(self, window: Window = Window.DAY) -> Stats:
+        """How well deliveries went, in all and per integration."""
+        return await self._get(Stats, "/stats", {"window": window})
+
+    async def event_types(self) -> Page[EventTypeInfo]:
+        """The catalogue of events with schemas and examples."""
+        return await self._get(Page[EventTypeInfo], "/event-types")
+
+    async def audit(
+        self, *, cursor: str | None = None, limit: int | None = None
+    ) -> Page[AuditEntry]:
+        """A page of what was done by whom, newest first."""
+        return await self._get(Page[AuditEntry], "/audit", {"cursor": cursor, "limit": limit})
 
     async def keys(self, *, cursor: str | None = None, limit: int | None = None) -> Page[KeyInfo]:
         """A page of the tenant's keys."""
