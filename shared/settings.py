@@ -125,6 +125,52 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20.0
 
 
+class AiSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether and how a model may choose a narrative's words."""
+
+    anthropic_api_key: Annotated[
+        str | None,
+        Meta(
+            description="The provider's key; only the worker needs it. Without it rules write "
+            "every narrative. A tenant's admin must switch the model on besides."
+        ),
+    ] = None
+    guardian_ai_model: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="Which model is asked.")
+    ] = "claude-haiku-5-5"
+    guardian_ai_effort: Annotated[
+        str,
+        Meta(
+            pattern="^(|low|medium|high|xhigh|max)$",
+            description="How hard the model thinks: `low` to `max`; the model's default if empty.",
+        ),
+    ] = ""
+    guardian_ai_max_tokens: Annotated[
+        int,
+        Meta(ge=200, le=20_000, description="Tokens an answer may take, thinking included."),
+    ] = 2000
+    guardian_ai_base_url: Annotated[
+        str,
+        Meta(pattern="^https?://", description="Where the model is asked; never redirected."),
+    ] = "https://api.anthropic.com"
+    guardian_ai_deadline_seconds: Annotated[
+        float, Meta(ge=1, le=300, description="How long one narrative may take, retries included.")
+    ] = 45.0
+    guardian_ai_tenant_calls_per_day: Annotated[
+        int, Meta(ge=0, description="Calls one tenant may cause in a UTC day.")
+    ] = 24
+    guardian_ai_usd_per_month: Annotated[
+        float, Meta(ge=0, description="What all tenants together may cost in a UTC month.")
+    ] = 10.0
+    guardian_ai_input_usd_per_million: Annotated[
+        float, Meta(ge=0, description="Price of a million tokens read, for the cap and the record.")
+    ] = 0.10
+    guardian_ai_output_usd_per_million: Annotated[
+        float,
+        Meta(ge=0, description="Price of a million tokens written, for the cap and the record."),
+    ] = 0.50
+
+
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the console and other clients find the API."""
 
@@ -157,6 +203,7 @@ GROUPS: tuple[type[msgspec.Struct], ...] = (
     EgressSettings,
     ApiSettings,
     WorkerSettings,
+    AiSettings,
     ConsoleSettings,
     RuntimeSettings,
 )
