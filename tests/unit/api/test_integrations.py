@@ -12,6 +12,8 @@ from shared.contracts.payloads import TEST_MESSAGE
 from shared.data.connection import Connection
 from shared.domain.credentials import open_secret
 from shared.domain.signing import public_key
+from shared.jobs import listen
+from tests.conftest import Servers
 from tests.unit.api.conftest import Api
 
 URL = "https://bi.example.com/hook/9f3a"
@@ -353,3 +355,18 @@ async def test_two_changes_at_once_are_made_one_after_the_other(admin: httpx.Asy
     )
 
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_test_event_wakes_the_workers(
+    api: Api, admin: httpx.AsyncClient, servers: Servers
+) -> None:
+    integration_id = UUID((await made(admin))["id"])
+    heard = listen(servers.redis_url)
+    assert await anext(heard) == [], "it listens"
+
+    await admin.post("/integrations/test")
+
+    async with asyncio.timeout(5):
+        while integration_id not in await anext(heard):
+            pass
+    await heard.aclose()
