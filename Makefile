@@ -7,6 +7,8 @@ ARGS ?= --demo
 WORKERS ?= 2
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# A mirror behind a company's own certificate authority is trusted as the system trusts it.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: help up test check fix bench setup lock
 .DEFAULT_GOAL := help
