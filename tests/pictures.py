@@ -1,0 +1,60 @@
+"""Draws the pictures of the documentation from the console, on the server of the environment.
+
+GUARDIAN_API_URL=… GUARDIAN_API_KEY=… python -m tests.pictures
+"""
+
+import asyncio
+import os
+import random
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from shared.errors import GuardianError
+from tui.app import Console
+from tui.link import State
+from tui.settings import find_server
+
+FOLDER = Path(__file__).parents[1] / "docs" / "screens"
+SIZE = (120, 32)
+SCREENS = {"overview": "1", "integrations": "2", "deliveries": "3"}
+PATIENCE_S = 20.0
+
+
+def main() -> int:
+    """Draw each screen; returns the exit code."""
+    try:
+        asyncio.run(_draw())
+    except (GuardianError, TimeoutError) as error:
+        sys.stderr.write(f"pictures: {error or 'the server gave no data in time'}\n")
+        return 1
+    return 0
+
+
+async def _draw() -> None:
+    console = Console(
+        find_server(os.environ),
+        clock=lambda: datetime.now(UTC),
+        dice=random.random,
+        env={},
+    )
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    async with console.run_test(size=SIZE) as pilot:
+        for name, key in SCREENS.items():
+            await pilot.press(key)
+            await _wait_for_data(console, pilot)
+            picture = console.export_screenshot(title="guardian tui", simplify=True)
+            (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
+async def _wait_for_data(console: Console, pilot: Pilot[None]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while console.pane.data_at is None or console.desk.link.state is not State.POLLING:
+            await pilot.pause(0.05)
+    await pilot.pause(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
