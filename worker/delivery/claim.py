@@ -100,8 +100,7 @@ async def claim(
     versions = [known[one].version if one in known else 0 for one in ids]
     async with working() as session:
         sql = session.connection
-        # Planned for the sizes of the moment: a plan made for a short queue walks a long one.
-        await sql.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await sql.execute(_ALONG_INDEXES)
         rows = await sql.fetch(_CHANGED, ids, [shard_of(one) for one in ids], versions)
         changed = {row["id"]: _destination(row, ring, user_agent) for row in rows}
         destinations = {**known, **changed}
@@ -124,6 +123,7 @@ async def claim(
 async def look(shards: Sequence[int]) -> Look:
     """Walk the integrations that have undelivered rows, whatever wake-ups came or did not come."""
     async with working(is_read_only=True) as session:
+        await session.connection.execute(_ALONG_INDEXES)
         rows = await session.connection.fetch(_WAITING, shards)
         is_shard_free = await session.connection.fetchval(_ANY_FREE)
     waiting = [Waiting(row["id"], row["version"], row["is_open"]) for row in rows]
@@ -212,6 +212,12 @@ def _sorted(
         (retries if due.is_retry else fresh).setdefault(due.integration_id, []).append(due)
     return Claim(changed, fresh, retries)
 
+
+# A plan is kept for long, and one made while the queue was short may walk a long one. These leave
+# only the walks along the indexes, which suit both.
+_ALONG_INDEXES = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+)
 
 _CHANGED = """
 SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,

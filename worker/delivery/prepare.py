@@ -9,6 +9,7 @@ from shared.domain.formats.answers import ANY_SUCCESS, AcceptanceRule
 from shared.domain.formats.rendering import STANDARD, Shape, render
 from shared.domain.signing import sign
 
+
 class UnsentReason(StrEnum):
     """Why a delivery was given up without a POST."""
 
