@@ -14,7 +14,7 @@ from api.conditional import expected_versions, version_tag
 from api.guards import requires
 from api.pages import DEFAULT_LIMIT, Limit, page_of, position_of
 from api.principal import Principal
-from api.services import deliveries, integrations
+from api.services import deliveries, integrations, previews
 from api.services.audit import Witness
 from api.services.integrations import Workshop
 from shared.contracts.integrations import (
@@ -23,14 +23,16 @@ from shared.contracts.integrations import (
     IntegrationsUpdated,
     IntegrationUpdates,
     NewIntegration,
+    Preview,
     RotatedSecret,
     SecretRotation,
     TestsQueued,
 )
 from shared.contracts.pages import Page
-from shared.contracts.words import Role
+from shared.contracts.words import EventType, Role
 from shared.data.session import acting_for
 from shared.domain.sealing import KeyRing
+from shared.domain.uuid7 import Ids
 from shared.jobs import WakeUps
 
 READS = [requires(Role.READER)]
@@ -138,6 +140,28 @@ class IntegrationController(Controller):
                 session, integration_id, data, versions=versions, workshop=workshop
             )
         return _tagged(changed)
+
+    @get("/{integration_id:uuid}/preview", guards=READS, summary="What it would get")
+    async def preview(
+        self,
+        *,
+        request: Request[Principal, Any, Any],
+        tenant_id: NamedDependency[UUID],
+        integration_id: FromPath[UUID],
+        ids: NamedDependency[Ids],
+        clock: NamedDependency[Callable[[], datetime]],
+        event_type: FromQuery[EventType] = EventType.TEST,
+    ) -> Preview:
+        """The exact bytes and headers of an example event, signed with a dummy key."""
+        async with acting_for(tenant_id, is_read_only=True) as session:
+            return await previews.preview(
+                session,
+                integration_id,
+                event_type,
+                event_id=ids(),
+                now=clock(),
+                release=request.app.state.version,
+            )
 
     @delete(
         "/{integration_id:uuid}",

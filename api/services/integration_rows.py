@@ -7,13 +7,15 @@ from uuid import UUID
 
 import msgspec
 
+from shared.contracts.templates import Template
 from shared.data.connection import Row
 from shared.data.session import TenantSession
 from shared.errors import ConflictError, NotFoundError
 
 _COLUMNS = """id, integration_key, label, description, is_enabled, disabled_reason, scopes, format,
-  signature, webhook_host, url_hint, headers, secret_header_names, auth_kind, sealed_config,
-  sealed_secret, sealed_previous_secret, previous_secret_until, version, created_at, updated_at"""
+  subject, template, signature, webhook_host, url_hint, headers, secret_header_names, auth_kind,
+  sealed_config, sealed_secret, sealed_previous_secret, previous_secret_until, version,
+  created_at, updated_at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Stored:
     disabled_reason: str | None
     scopes: list[str]
     format: str
+    subject: UUID | None
+    template: Template | None
     signature: str
     webhook_host: str
     url_hint: str
@@ -95,8 +99,9 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         """
         INSERT INTO integration (tenant_id, id, integration_key, label, description, is_enabled,
           scopes, format, signature, webhook_host, url_hint, headers, secret_header_names,
-          auth_kind, sealed_config, sealed_secret, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+          auth_kind, sealed_config, sealed_secret, created_at, updated_at, subject, template)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17,
+          $18, $19)
         ON CONFLICT (tenant_id, integration_key) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
         """,
@@ -117,6 +122,8 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         stored.sealed_config,
         stored.sealed_secret,
         stored.created_at,
+        stored.subject,
+        _template_json(stored.template),
     )
     if made is None:
         raise ConflictError("There is an integration with this key already.")
@@ -130,7 +137,7 @@ async def update(session: TenantSession, stored: Stored) -> None:
           scopes = $7, format = $8, signature = $9, webhook_host = $10, url_hint = $11,
           headers = $12, secret_header_names = $13, auth_kind = $14, sealed_config = $15,
           sealed_secret = $16, sealed_previous_secret = $17, previous_secret_until = $18,
-          version = $19, updated_at = $20
+          version = $19, updated_at = $20, subject = $21, template = $22
         WHERE tenant_id = $1 AND id = $2
         """,
         session.tenant_id,
@@ -153,6 +160,8 @@ async def update(session: TenantSession, stored: Stored) -> None:
         stored.previous_secret_until,
         stored.version,
         stored.updated_at,
+        stored.subject,
+        _template_json(stored.template),
     )
 
 
@@ -161,8 +170,9 @@ async def empty(session: TenantSession, integration_id: UUID, *, now: datetime) 
     await session.connection.execute(
         """
         UPDATE integration SET deleted_at = $3, updated_at = $3, is_enabled = false,
-          headers = '{}', sealed_config = NULL, sealed_secret = NULL,
-          sealed_previous_secret = NULL, previous_secret_until = NULL, version = version + 1
+          subject = NULL, template = NULL, headers = '{}', sealed_config = NULL,
+          sealed_secret = NULL, sealed_previous_secret = NULL, previous_secret_until = NULL,
+          version = version + 1
         WHERE tenant_id = $1 AND id = $2
         """,
         session.tenant_id,
@@ -175,7 +185,13 @@ def _json(headers: Mapping[str, str]) -> str:
     return msgspec.json.encode(headers).decode()
 
 
+def _template_json(template: Template | None) -> str | None:
+    return None if template is None else msgspec.json.encode(template).decode()
+
+
 def _stored(row: Row) -> Stored:
     values = dict(row.items())
     values["headers"] = msgspec.json.decode(values["headers"], type=dict[str, str])
+    if values["template"] is not None:
+        values["template"] = msgspec.json.decode(values["template"], type=Template)
     return Stored(**values)

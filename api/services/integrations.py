@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 from msgspec import UNSET
 
 from api.services import integration_rows as rows
 from api.services.audit import REDACTED, Witness, record
 from api.services.integration_rows import Stored
 from api.services.receivers import Receiver, accept_config
+from api.services.shapes import scopes_problems, shape_problems, subject_for
 from api.services.webhook_stats import webhook_stats
 from shared.contracts.integrations import (
     ConfigSummary,
@@ -83,7 +85,7 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
     """
     now = workshop.witness.clock()
     problems = _text_problems(new.label, new.description, new.scopes, path="$")
-    receiver = _judged(new.config, problems, workshop=workshop, path="$")
+    receiver = _judged(new.config, new.scopes, problems, workshop=workshop, path="$")
     integration_id = workshop.witness.ids()
     secret = _new_secret(new.config.signature, workshop.entropy)
     place = {"tenant_id": session.tenant_id, "integration_id": integration_id}
@@ -96,6 +98,8 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
         disabled_reason=None,
         scopes=[str(scope) for scope in new.scopes],
         format=new.config.format,
+        subject=subject_for(new.config, None, entropy=workshop.entropy),
+        template=new.config.template,
         signature=new.config.signature,
         webhook_host=receiver.host,
         url_hint=receiver.url_hint,
@@ -277,14 +281,23 @@ def _changed(
     if wanted.is_enabled is not UNSET:
         after = replace(after, is_enabled=wanted.is_enabled, disabled_reason=None)
     problems = _text_problems(after.label, after.description, after.scopes, path=path)
+    scopes = [Scope(scope) for scope in after.scopes]
     if wanted.config is UNSET:
+        problems += scopes_problems(
+            after.template,
+            scopes,
+            has_subject=after.subject is not None,
+            path=f"{path}.scopes",
+        )
         if problems:
             raise InvalidError(errors=problems)
         return after, None
-    receiver = _judged(wanted.config, problems, workshop=workshop, path=path)
+    receiver = _judged(wanted.config, scopes, problems, workshop=workshop, path=path)
     after = replace(
         after,
         format=wanted.config.format,
+        subject=subject_for(wanted.config, before.subject, entropy=workshop.entropy),
+        template=wanted.config.template,
         webhook_host=receiver.host,
         url_hint=receiver.url_hint,
         headers=receiver.headers,
@@ -323,9 +336,15 @@ def _with_secret(
 
 
 def _judged(
-    config: IntegrationConfig, problems: list[FieldError], *, workshop: Workshop, path: str
+    config: IntegrationConfig,
+    scopes: Sequence[Scope],
+    problems: list[FieldError],
+    *,
+    workshop: Workshop,
+    path: str,
 ) -> Receiver:
     """The config together with what was already found, so that one answer names everything."""
+    problems = [*problems, *shape_problems(config, scopes, path=f"{path}.config")]
     try:
         receiver = accept_config(config, egress=workshop.egress, path=f"{path}.config")
     except InvalidError as error:
@@ -383,6 +402,8 @@ def _told(stored: Stored) -> Mapping[str, object]:
         "is_enabled": stored.is_enabled,
         "scopes": stored.scopes,
         "format": stored.format,
+        "subject": stored.subject,
+        "template": msgspec.to_builtins(stored.template),
         "signature": stored.signature,
         "webhook_host": stored.webhook_host,
         "header_names": sorted(stored.headers),
@@ -436,6 +457,8 @@ def _resource(
             auth_kind=AuthKind(stored.auth_kind),
             has_secret=True,
             verifying_key=verifying_key,
+            subject=stored.subject,
+            template=msgspec.to_builtins(stored.template),
         ),
         webhook_stats=stats,
         signing_secret=_showable(secret),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from api.services.headers import Place, header_problems, name_problems, value_problems
+from api.services.shapes import host_problems
 from shared.contracts.integrations import AuthConfig, IntegrationConfig
 from shared.contracts.words import AuthKind
 from shared.domain import pii
@@ -57,6 +58,7 @@ def accept_config(config: IntegrationConfig, *, egress: EgressRules, path: str) 
     try:
         target = check_url(config.webhook_url, egress, path=f"{path}.webhook_url")
         url, host = target.url, target.host
+        problems += host_problems(host, path=f"{path}.webhook_url")
     except InvalidError as error:
         problems += error.errors
     auth = config.auth or AuthConfig(kind=AuthKind.NONE)
@@ -105,7 +107,7 @@ def _auth_problems(auth: AuthConfig, *, path: str) -> list[FieldError]:
             if value is not None:
                 message = f"Auth of the kind {auth.kind} has no such field."
                 problems.append(FieldError(f"{path}.{name}", "not_allowed", message))
-        elif not value:
+        elif value is None or (not value and name != "password"):  # some leave it empty
             message = f"Auth of the kind {auth.kind} needs it."
             problems.append(FieldError(f"{path}.{name}", "missing", message))
         elif name == "name":

@@ -1,12 +1,13 @@
 """Where a tenant wants its events sent."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
 from shared.contracts.postures import Instant, Label, Request, Resource
-from shared.contracts.words import AuthKind, PayloadFormat, Scope
+from shared.contracts.templates import Template
+from shared.contracts.words import AuthKind, EventType, PayloadFormat, Scope
 
 IntegrationKey = Annotated[
     str,
@@ -39,10 +40,15 @@ class AuthConfig(Request, frozen=True, kw_only=True):
 
 
 class IntegrationConfig(Request, frozen=True, kw_only=True):
-    """How to reach the receiver. URL, secret headers and credentials are sealed, never answered."""
+    """How to reach the receiver. URL, secret headers and credentials are sealed, never answered.
+
+    `subject` asks for a random reference that stands for the tenant at this receiver only.
+    """
 
     webhook_url: Url
     format: PayloadFormat = PayloadFormat.STANDARD
+    template: Template | None = None
+    subject: bool = False
     headers: Headers = {}
     secret_headers: Headers = {}
     auth: AuthConfig | None = None
@@ -110,6 +116,10 @@ class ConfigSummary(Resource, frozen=True, kw_only=True):
     verifying_key: Annotated[
         str | None, Meta(description="`whpk_…` where the signature is v1a.")
     ] = None
+    subject: Annotated[
+        UUID | None, Meta(description="Stands for the tenant at this receiver and no other.")
+    ] = None
+    template: dict[str, Any] | None = None
 
 
 class Integration(Resource, frozen=True, kw_only=True):
@@ -137,6 +147,25 @@ class IntegrationsUpdated(Resource, frozen=True, kw_only=True):
     """The changed integrations, in the order of the request."""
 
     updated: list[Integration]
+
+
+class Preview(Resource, frozen=True, kw_only=True):
+    """What an integration would get: an example event, as bytes and headers.
+
+    Values of secret headers and credentials are blotted; the signature is made with `dummy_secret`,
+    which signs nothing else.
+    """
+
+    integration_id: UUID
+    event_type: EventType
+    method: str = "POST"
+    webhook_host: str
+    headers: dict[str, str]
+    body: Annotated[str, Meta(description="UTF-8; these bytes are what is signed.")]
+    body_bytes: int
+    dummy_secret: Annotated[
+        str | None, Meta(description="`whsec_…`, or `whpk_…` that verifies; none for chats.")
+    ] = None
 
 
 class QueuedTest(Resource, frozen=True, kw_only=True):

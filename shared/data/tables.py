@@ -121,6 +121,8 @@ class Integration(Table, tablename="integration", db=DB):
     disabled_reason = Text(null=True, default=None)
     scopes = Array(base_column=Text())
     format = Text()
+    subject = UUID(null=True, default=None)
+    template = JSONB(null=True, default=None)
     signature = Text()
     webhook_host = Text()
     url_hint = Text()

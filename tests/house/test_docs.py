@@ -10,8 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
+from api.services.shapes import shape_problems
+from shared.contracts.integrations import IntegrationConfig
+from shared.contracts.words import Scope
 from shared.domain.signing import new_secret, sign
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +66,14 @@ def test_every_guardian_command_a_page_shows_is_understood(page: Path) -> None:
         assert answer.returncode == 0, f"guardian {command}: {answer.stderr}"
 
 
+def test_the_template_shown_is_one_that_would_be_accepted() -> None:
+    [(_, block)] = FENCE.findall((ROOT / "docs/formats.md").read_text(encoding="utf-8"))
+    config = msgspec.json.decode(block, type=IntegrationConfig)
+    scopes = [Scope.READINESS, Scope.ADOPTION, Scope.EDITIONS]
+
+    assert shape_problems(config, scopes, path="$") == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_page_id)
 def test_every_make_target_a_page_shows_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -72,7 +84,7 @@ def test_every_make_target_a_page_shows_exists(page: Path) -> None:
 
 
 def test_every_block_of_code_is_run_here_or_excused_with_a_reason() -> None:
-    run_here = {"receivers.md python 1"}
+    run_here = {"receivers.md python 1", "formats.md json 1"}
     found: set[str] = set()
     for page in PAGES:
         counts: dict[str, int] = {}

@@ -43,7 +43,7 @@ CREATE TABLE integration (
   CHECK ((deleted_at IS NULL) = (sealed_config IS NOT NULL)),
   CHECK ((deleted_at IS NULL) = (sealed_secret IS NOT NULL)),
   CHECK (deleted_at IS NULL OR NOT is_enabled),
-  CHECK (format <> 'segment' OR subject IS NOT NULL),
+  CHECK (deleted_at IS NOT NULL OR format <> 'segment' OR subject IS NOT NULL),
   CHECK (deleted_at IS NOT NULL OR (format = 'template') = (template IS NOT NULL))
 );
 CREATE UNIQUE INDEX integration_key ON integration (tenant_id, integration_key)

@@ -64,6 +64,8 @@ async def test_an_integration_is_made_and_its_secret_is_shown_once(
         "auth_kind": "bearer",
         "has_secret": True,
         "verifying_key": None,
+        "subject": None,
+        "template": None,
     }
     again = (await reader.get(f"/integrations/{body['id']}")).json()
     listed = (await reader.get("/integrations")).json()
