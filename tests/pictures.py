@@ -4,12 +4,15 @@ GUARDIAN_API_URL=… GUARDIAN_API_KEY=… python -m tests.pictures
 """
 
 import asyncio
+import html
 import os
 import random
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from shared.errors import GuardianError
@@ -21,6 +24,13 @@ FOLDER = Path(__file__).parents[1] / "docs" / "screens"
 SIZE = (120, 32)
 SCREENS = {"overview": "1", "integrations": "2", "deliveries": "3"}
 PATIENCE_S = 20.0
+CELL_WIDTH = 12.2
+BLANK = "&#160;"
+FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+TEXT = re.compile(
+    r'(?P<head><text class="[^"]*-r\d+" )x="(?P<x>[\d.]+)" (?P<y>y="[\d.]+" )'
+    r'textLength="[\d.]+"(?P<tail>[^>]*>)(?P<said>[^<]*)</text>'
+)
 
 
 def main() -> int:
@@ -46,7 +56,7 @@ async def _draw() -> None:
             await pilot.press(key)
             await _wait_for_data(console, pilot)
             picture = console.export_screenshot(title="guardian tui", simplify=True)
-            (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
+            (FOLDER / f"{name}.svg").write_text(_self_contained(picture), encoding="utf-8")
 
 
 async def _wait_for_data(console: Console, pilot: Pilot[None]) -> None:
@@ -54,6 +64,26 @@ async def _wait_for_data(console: Console, pilot: Pilot[None]) -> None:
         while console.pane.data_at is None or console.desk.link.state is not State.POLLING:
             await pilot.pause(0.05)
     await pilot.pause(0.2)
+
+
+def _self_contained(picture: str) -> str:
+    """Without fonts from elsewhere, and with no text that starts or ends in blanks.
+
+    Not every viewer draws leading blanks; every one draws a text where it is told to.
+    """
+    picture = FONT_FACE.sub("", picture).replace("Fira Code, monospace", "monospace")
+    return TEXT.sub(_moved, picture.replace(BLANK, "\0")).replace("\0", BLANK)
+
+
+def _moved(text: re.Match[str]) -> str:
+    said = text["said"].strip("\0")
+    if not said:
+        return ""
+    start = len(text["said"]) - len(text["said"].lstrip("\0"))
+    x = float(text["x"]) + start * CELL_WIDTH
+    width = cell_len(html.unescape(said)) * CELL_WIDTH
+    shown = said.replace("\0", BLANK)
+    return f'{text["head"]}x="{x:g}" {text["y"]}textLength="{width:g}"{text["tail"]}{shown}</text>'
 
 
 if __name__ == "__main__":

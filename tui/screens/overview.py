@@ -291,7 +291,7 @@ def _widths(width: int) -> tuple[int, int]:
     if spare < 0:
         return max(0, width - taken), 0
     spare = min(spare, MOST_SPARE)
-    return WORDS_WIDTH + spare // 2, WEEKS + spare - spare // 2
+    return WORDS_WIDTH + spare // 3, WEEKS + spare - spare // 3
 
 
 def _risk_lines(risks: Sequence[Risk] | None, now: datetime, width: int, room: int) -> list[Line]:
