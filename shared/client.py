@@ -26,6 +26,7 @@ from shared.contracts.integrations import (
     IntegrationsUpdated,
     IntegrationUpdates,
     NewIntegration,
+    Preview,
     RotatedSecret,
     SecretRotation,
     TestsQueued,
@@ -172,6 +173,13 @@ class GuardianClient:
     async def integration(self, integration_id: UUID) -> Integration:
         """One integration."""
         return await self._get(Integration, f"/integrations/{integration_id}")
+
+    async def preview_integration(
+        self, integration_id: UUID, event_type: EventType = EventType.TEST
+    ) -> Preview:
+        """The bytes and headers it would get, signed with a dummy key."""
+        path = f"/integrations/{integration_id}/preview"
+        return await self._get(Preview, path, {"event_type": event_type})
 
     async def create_integration(self, new: NewIntegration) -> Integration:
         """Make one; the answer holds `signing_secret` this once."""

@@ -35,11 +35,11 @@ _PLAN = UpliftPlanData(
 
 EXAMPLES: dict[EventType, Payload] = {
     EventType.READINESS_UPDATED: ReadinessData(
-        overall_score=72.0,
+        overall_score=72,
         band=Band.MATURE,
         capability_count=1,
         capabilities_summary=[
-            CapabilitySummary(key="guardian.core.rules", label="Rule engine", score=70.0)
+            CapabilitySummary(key="guardian.core.rules", label="Rule engine", score=70)
         ],
     ),
     EventType.UPLIFT_PLAN_CREATED: _PLAN,
@@ -47,19 +47,19 @@ EXAMPLES: dict[EventType, Payload] = {
     EventType.EDITION_FIT_COMPUTED: EditionFitData(
         edition_key="guardian_pro",
         edition_label="Guardian Pro",
-        fit_score=78.0,
+        fit_score=78,
         fit_status=FitStatus.ALIGNED,
     ),
     EventType.EXECUTIVE_REPORT_CREATED: ExecutiveReportData(
         report_id=UUID("01930a5e-7c00-7000-8000-00000000c0de"),
         report_title="Executive report 2026-10",
-        overall_health_score=72.0,
+        overall_health_score=72,
         period_start=date(2026, 10, 1),
         period_end=date(2026, 10, 31),
     ),
     EventType.ADOPTION_SCORES_COMPUTED: AdoptionData(
         dimensions=[
-            DimensionScore(dimension=Dimension.CORE, status=AdoptionStatus.REGULAR, score=75.0)
+            DimensionScore(dimension=Dimension.CORE, status=AdoptionStatus.REGULAR, score=75)
         ],
         overall_adoption_status=AdoptionStatus.REGULAR,
     ),

@@ -97,7 +97,9 @@ class System:
             except httpx.TransportError:
                 return False
 
-    async def connect(self, url: str, *, key: str = "bi_dashboard") -> dict[str, Any]:
+    async def connect(
+        self, url: str, *, key: str = "bi_dashboard", **config: Any
+    ) -> dict[str, Any]:
         """Make an enabled integration with all scopes that points at `url`."""
         body = {
             "integration_key": key,
@@ -111,7 +113,7 @@ class System:
                 "adoption",
                 "lifecycle",
             ],
-            "config": {"webhook_url": url},
+            "config": {"webhook_url": url, **config},
         }
         async with self.speak() as client:
             answer = await client.post("/integrations", json=body)

@@ -71,6 +71,15 @@ def test_a_rejected_message_is_tried_three_times(status: int) -> None:
     assert judge(_answer(status), attempt_number=3, spread=0.5) == Discard(DiscardReason.REJECTED)
 
 
+def test_a_2xx_whose_body_refuses_the_message_is_like_a_rejected_one() -> None:
+    refused = Outcome(STARTED, 250, status_code=200, is_refused=True)
+
+    assert judge(refused, attempt_number=1, spread=0.5) == RetryAt(
+        ENDED + timedelta(seconds=5), "not_accepted"
+    )
+    assert judge(refused, attempt_number=3, spread=0.5) == Discard(DiscardReason.REJECTED)
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_an_overloaded_receiver_slows_its_whole_endpoint_for_the_wait_of_the_schedule(
     status: int,

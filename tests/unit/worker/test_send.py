@@ -7,6 +7,7 @@ import ssl
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.addresses import EgressRules
+from shared.domain.formats.answers import SAYS_OK, AcceptanceRule
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
 from worker.delivery.send import CurlTransport, excerpt_of
@@ -287,6 +289,31 @@ async def test_an_endless_body_is_read_to_the_cap_and_judged_by_its_status() -> 
 
     assert (outcome.status_code, outcome.fault) == (200, None)
     assert outcome.duration_ms < 5000
+
+
+async def test_a_body_that_matters_is_read_whole_and_one_that_goes_on_too_long_is_refused() -> None:
+    rule = AcceptanceRule(path=("result",), equals=True)
+    padded = b'{"pad":"%s","result":true}' % (b"x" * 10_000)
+    endless = b'{"pad":"%s","result":true}' % (b"x" * 20_000)
+    outcomes: list[Outcome] = []
+    async with listening() as endpoint, sending() as transport:
+        for body in (padded, endless, b'{"result":false}', b"ok"):
+            endpoint.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            request = replace(_request(endpoint.url), rule=rule)
+            outcomes.append(await transport.post(request))
+        after = await transport.post(_request(endpoint.url))
+
+    assert [one.is_refused for one in outcomes] == [False, True, True, True]
+    assert all(one.fault is None and len(one.excerpt) <= 256 for one in outcomes)
+    assert not after.is_refused
+
+
+async def test_a_refusal_by_status_is_no_matter_of_the_body() -> None:
+    answer = b"HTTP/1.1 500 X\r\ncontent-length: 2\r\n\r\nok"
+    async with listening(answer) as endpoint, sending() as transport:
+        outcome = await transport.post(replace(_request(endpoint.url), rule=SAYS_OK))
+
+    assert (outcome.status_code, outcome.is_refused, outcome.token) == (500, False, "http_500")
 
 
 async def test_ten_megabytes_of_refusal_are_not_kept() -> None:
