@@ -58,6 +58,11 @@ def is_path(text: str) -> bool:
     return text.startswith("$") and not text.startswith("$$")
 
 
+def constant(text: str) -> str:
+    """What a text that is no path says: `$$` stands for `$` at its beginning."""
+    return text[1:] if text.startswith("$$") else text
+
+
 class _Missing:
     """What takes the entry around it along."""
 
@@ -84,6 +89,6 @@ def _filled(shape: object, values: Mapping[str, Any]) -> object:
 
 def _filled_text(text: str, values: Mapping[str, Any]) -> object:
     if not is_path(text):
-        return text[1:] if text.startswith("$$") else text
+        return constant(text)
     found = follow(text.removesuffix(NEEDED), values)
     return _MISSING if isinstance(found, Absent) and text.endswith(NEEDED) else found

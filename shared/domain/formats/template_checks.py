@@ -11,7 +11,7 @@ from shared.contracts.words import SCOPE_OF, EventType, Scope
 from shared.domain import pii
 from shared.domain.formats.answers import answer_path
 from shared.domain.formats.paths import ACCOUNT, ROOTS, SUBJECT, is_known, is_whole, steps_of
-from shared.domain.formats.template import DEFAULT_BODY, NEEDED, is_path
+from shared.domain.formats.template import DEFAULT_BODY, NEEDED, constant, is_path
 from shared.errors import FieldError
 
 MAXIMUM_DEPTH = 8
@@ -192,7 +192,7 @@ def _constant_problems(leaf: _Leaf) -> Iterator[FieldError]:
         case _Key():
             yield from _key_problems(leaf.value, leaf.place)
         case str():
-            yield from _text_problems(leaf.value, leaf.place)
+            yield from _text_problems(constant(leaf.value), leaf.place)
         case bool() | None:
             return
         case int() if abs(leaf.value) > LARGEST_INTEGER:
