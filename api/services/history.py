@@ -1,8 +1,9 @@
 """The history: the last value of each period, and what happened in it.
 
 Uplift counts by `completed_at`. A period's total is the tasks that existed at its end, in plans
-that are no drafts today; a task that was told of after it was done existed when it was done. A task
-that a later plan leaves out is gone from the past as well.
+that are no drafts today; what was told of after it was done existed when it was done, and with it
+the other tasks of a plan that was new then. A task that a later plan leaves out is gone from the
+past as well.
 """
 
 import re

@@ -416,13 +416,15 @@ WITH stored AS (
     starts_on = EXCLUDED.starts_on, target_on = EXCLUDED.target_on,
     changed_at = EXCLUDED.changed_at, observation_id = EXCLUDED.observation_id
   RETURNING xmax = 0 AS is_new
+), begun AS (
+  SELECT LEAST($6, min(completed_at)) AS at FROM unnest($19::timestamptz[]) AS one (completed_at)
 ), kept AS (
   INSERT INTO uplift_task (tenant_id, plan_id, id, status, priority, category, due_on,
     first_seen_at, completed_at)
   SELECT $1, $5, one.id, one.status, one.priority, one.category, one.due_on,
-    LEAST($6, one.completed_at),
+    CASE WHEN plan.is_new THEN begun.at ELSE LEAST($6, one.completed_at) END,
     CASE WHEN one.status = 'done' THEN COALESCE(one.completed_at, before.completed_at, $6) END
-  FROM plan CROSS JOIN unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::date[],
+  FROM plan CROSS JOIN begun CROSS JOIN unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::date[],
     $19::timestamptz[]) AS one (id, status, priority, category, due_on, completed_at)
   LEFT JOIN uplift_task before ON before.tenant_id = $1 AND before.plan_id = $5
     AND before.id = one.id
@@ -454,7 +456,11 @@ SELECT array(SELECT integration_id FROM due) AS integrations
 async def _store_plan(
     session: TenantSession, prepared: _Prepared, plan: _Plan, intake: Intake
 ) -> Accepted:
-    """Store a plan's whole state; whether it is new is decided where two at a time take turns."""
+    """Store a plan's whole state; whether it is new is decided where two at a time take turns.
+
+    A plan that is first told of halfway has had all its tasks since the first of them was done: else
+    a week ago it would consist of what was done by then, and would have fallen ever since.
+    """
     snapshot = plan.snapshot
     event = prepared.events[0] if prepared.events else None
     woken = await session.connection.fetchval(

@@ -33,6 +33,7 @@ from shared.domain.snapshots import (
     ReadinessSnapshot,
 )
 from shared.domain.trends import Point
+from shared.errors import NotFoundError
 
 S = TypeVar("S")
 
@@ -43,16 +44,22 @@ SERIES_DOMAINS = (Scope.READINESS, Scope.ADOPTION, Scope.EDITIONS)
 
 
 async def tell_overview(session: TenantSession, catalogue: Catalogue, *, now: datetime) -> Overview:
-    """Tell how the tenant stands; a tenant nobody told of gets six missing blocks."""
+    """Tell how the tenant stands; a tenant nobody told of gets six missing blocks.
+
+    Raises:
+        NotFoundError: the tenant was deleted a moment ago.
+    """
     newest = {Scope(row["domain"]): row for row in await _newest(session)}
     weekly = await _weekly(session, now)
+    once = await _once(session, now)
     standing = Standing(
         tenant_id=session.tenant_id,
-        readiness=await _readiness(session, newest, weekly),
+        tenant_name=once["name"],
+        readiness=_readiness(newest, weekly, first_at=once["first_at"]),
         editions=await _editions(session, newest, weekly),
         uplift=await _uplift(session, newest, now),
         adoption=_adoption(newest, weekly),
-        executive=await _executive(session, newest, now),
+        executive=_executive(newest, count=once["report_count"]),
         lifecycle=_lifecycle(newest),
     )
     return overview.overview(standing, catalogue, now=now)
@@ -96,6 +103,14 @@ CROSS JOIN LATERAL (
     AND observed_at >= week.starts AND observed_at < week.ends
   ORDER BY observed_at DESC, id DESC LIMIT 1
 ) newest
+"""
+
+ONCE = """
+SELECT (SELECT name FROM tenant WHERE id = $1) AS name,
+  (SELECT observed_at FROM observation WHERE tenant_id = $1 AND domain = 'readiness'
+    ORDER BY observed_at, id LIMIT 1) AS first_at,
+  (SELECT count(*) FROM observation WHERE tenant_id = $1 AND domain = 'executive_reports'
+    AND observed_at >= $2) AS report_count
 """
 
 PLANS = """
@@ -144,19 +159,20 @@ async def _weekly(session: TenantSession, now: datetime) -> Weekly:
     return found
 
 
-async def _readiness(
-    session: TenantSession, newest: Mapping[Scope, Row], weekly: Weekly
+async def _once(session: TenantSession, now: datetime) -> Row:
+    """Single values, for a tenant that was not deleted a moment ago."""
+    row = await session.connection.fetchrow(ONCE, session.tenant_id, now - overview.REPORTS_WINDOW)
+    if row is None or row["name"] is None:
+        raise NotFoundError
+    return row
+
+
+def _readiness(
+    newest: Mapping[Scope, Row], weekly: Weekly, *, first_at: datetime
 ) -> ReadinessSeen | None:
     row = newest.get(Scope.READINESS)
     if row is None:
         return None
-    first_at = await session.connection.fetchval(
-        """
-        SELECT observed_at FROM observation WHERE tenant_id = $1 AND domain = 'readiness'
-        ORDER BY observed_at, id LIMIT 1
-        """,
-        session.tenant_id,
-    )
     return ReadinessSeen(
         **_seen(row),
         newest=msgspec.json.decode(row["body"], type=ReadinessSnapshot),
@@ -234,20 +250,10 @@ def _adoption(newest: Mapping[Scope, Row], weekly: Weekly) -> AdoptionSeen | Non
     )
 
 
-async def _executive(
-    session: TenantSession, newest: Mapping[Scope, Row], now: datetime
-) -> ReportSeen | None:
+def _executive(newest: Mapping[Scope, Row], *, count: int) -> ReportSeen | None:
     row = newest.get(Scope.EXECUTIVE_REPORTS)
     if row is None:
         return None
-    count = await session.connection.fetchval(
-        """
-        SELECT count(*) FROM observation
-        WHERE tenant_id = $1 AND domain = 'executive_reports' AND observed_at >= $2
-        """,
-        session.tenant_id,
-        now - overview.REPORTS_WINDOW,
-    )
     return ReportSeen(
         **_seen(row),
         newest=msgspec.json.decode(row["body"], type=ExecutiveReportSnapshot),

@@ -95,7 +95,8 @@ class EditionsBlock(Block, frozen=True, kw_only=True):
 class UpliftBlock(Block, frozen=True, kw_only=True):
     """Active plans and their tasks; the percentage is null where there is no task.
 
-    The movement is of the percentage; its previous value is that of one week before.
+    The movement is of the percentage of the plans that are active now; its previous value is that
+    of one week before, null where none of their tasks existed then.
     """
 
     active_plans: int | None = None
@@ -172,6 +173,7 @@ class Overview(Resource, frozen=True, kw_only=True):
     """The six blocks and the risks of one tenant."""
 
     tenant_id: UUID
+    tenant_name: Annotated[str, Meta(description="What people call it; never in a payload.")] = ""
     as_of: Instant
     readiness: ReadinessBlock
     editions: EditionsBlock

@@ -125,6 +125,7 @@ class Standing:
     """All that the overview is made of; None where a domain was never observed."""
 
     tenant_id: UUID
+    tenant_name: str
     readiness: ReadinessSeen | None = None
     editions: EditionsSeen | None = None
     uplift: PlansSeen | None = None
@@ -137,6 +138,7 @@ def overview(standing: Standing, catalogue: Catalogue, *, now: datetime) -> Over
     """Tell all six blocks; what was never observed is missing, which is not 0."""
     return Overview(
         tenant_id=standing.tenant_id,
+        tenant_name=standing.tenant_name,
         as_of=now,
         readiness=_readiness(standing.readiness, catalogue, now),
         editions=_editions(standing.editions, catalogue, now),

@@ -120,6 +120,7 @@ async def test_a_tenant_nobody_told_of_misses_all_six_blocks_and_has_no_zero(
         assert [key for key, value in scalars.items() if value == 0 and value is not False] == (
             ["capability_count"] if name == "readiness" else []
         )
+    assert told["tenant_name"] == "Acme"
     assert told["adoption"]["overall_status"] == "unknown"
     assert told["readiness"]["series"] == [None] * 18
     assert told["risks"] == []
@@ -248,6 +249,25 @@ async def test_uplift_counts_active_plans_and_drafts_apart(
     assert block["expected_percentage"] == 75
     assert (block["delta_1w"], block["delta_4w"], block["trend"]) == (20, 40, "up")
     assert block["days_since_completion"] == 2.0
+
+
+async def test_a_plan_first_told_of_halfway_is_compared_with_all_its_tasks(
+    reader: httpx.AsyncClient, producer: Producer, clock: Clock
+) -> None:
+    done = [
+        {"status": "done", "completed_at": (clock() - days * DAY).isoformat()} for days in (25, 20)
+    ]
+    late = [{"status": "done", "completed_at": (clock() - 2 * DAY).isoformat()}]
+    await producer.plan(1, plan_id=uuid4(), tasks=_tasks([*done, *late, {"status": "todo"}]))
+    await producer.plan(
+        0, plan_id=uuid4(), status="completed", tasks=_tasks([{"status": "done"}] * 3)
+    )
+
+    block = (await overview(reader))["uplift"]
+
+    assert (block["tasks_done"], block["tasks_total"]) == (3, 4)
+    assert (block["previous"], block["delta_1w"], block["trend"]) == (50, 25, "up")
+    assert block["delta_4w"] is None, "no task is known of that existed then"
 
 
 async def test_plans_without_tasks_have_no_percentage(
