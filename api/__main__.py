@@ -6,6 +6,7 @@ of its version, and tells why in one sentence.
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -21,7 +22,8 @@ import uvloop
 from litestar.types import ASGIApp
 
 from api.app import create_app
-from api.logs import log_requests, set_up_logging
+from api.logs import log_requests
+from api.services.narratives import Respondent
 from api.settings import Settings, load_settings
 from shared.data.connection import connect
 from shared.data.engine import close_pool, open_pool
@@ -31,6 +33,7 @@ from shared.data.session import API_ROLE, OPERATOR_ROLE
 from shared.domain.uuid7 import Ids
 from shared.errors import GuardianError, StartError
 from shared.jobs import WakeUps, open_redis
+from shared.logs import set_up_logging
 
 HIGHEST_PORT = 65_535
 GRACE_S = 10
@@ -84,7 +87,11 @@ def _bind(host: str, port: int) -> socket.socket:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     await _judge_database(settings.database.database_url)
-    set_up_logging(settings.log_level)
+    # Of uvicorn, the access lines hold whole URLs with their queries; ours take their place.
+    set_up_logging(
+        settings.log_level,
+        quieter={"uvicorn.access": logging.CRITICAL, "httpx": logging.WARNING},
+    )
     await open_pool(
         settings.database.database_url,
         size=settings.database.guardian_database_pool_size,
@@ -101,6 +108,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             clock=_now,
             ids=Ids(_now),
             entropy=os.urandom,
+            respondent=Respondent(settings.ai_model, settings.ai_effort),
         )
         await _listen(log_requests(app), listener)
     finally:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.settings import (
+    AiSettings,
     ApiSettings,
     DatabaseSettings,
     EgressSettings,
+    PepperSettings,
     RedisSettings,
     RuntimeSettings,
-    SecretSettings,
+    SealSettings,
     load,
 )
 
@@ -26,6 +28,8 @@ class Settings:
     ring: KeyRing
     pepper: str
     egress: EgressRules
+    ai_model: str
+    ai_effort: str
     log_level: str
 
 
@@ -35,18 +39,21 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     Raises:
         SettingError: names the variable that is missing or wrong.
     """
-    secrets = load(SecretSettings, env)
+    ring = KeyRing.parse(load(SealSettings, env).guardian_key_ring)
     egress = load(EgressSettings, env)
+    ai = load(AiSettings, env)
     return Settings(
         database=load(DatabaseSettings, env),
         redis=load(RedisSettings, env),
         api=load(ApiSettings, env),
-        ring=KeyRing.parse(secrets.guardian_key_ring),
-        pepper=secrets.guardian_key_pepper,
+        ring=ring,
+        pepper=load(PepperSettings, env).guardian_key_pepper,
         egress=EgressRules.parse(
             nets=egress.guardian_egress_allow_nets,
             is_http_allowed=egress.guardian_egress_allow_http,
             ports=egress.guardian_egress_allow_ports,
         ),
+        ai_model=ai.guardian_ai_model,
+        ai_effort=ai.guardian_ai_effort,
         log_level=load(RuntimeSettings, env).guardian_log_level,
     )

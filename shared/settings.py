@@ -56,7 +56,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SealSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What seals the secrets at rest."""
 
     guardian_key_ring: Annotated[
@@ -66,6 +66,11 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
             "all open. Keep it apart from the database's backups."
         ),
     ]
+
+
+class PepperSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What API keys are hashed under."""
+
     guardian_key_pepper: Annotated[
         str,
         Meta(
@@ -199,7 +204,8 @@ class RuntimeSettings(msgspec.Struct, frozen=True, kw_only=True):
 GROUPS: tuple[type[msgspec.Struct], ...] = (
     DatabaseSettings,
     RedisSettings,
-    SecretSettings,
+    SealSettings,
+    PepperSettings,
     EgressSettings,
     ApiSettings,
     WorkerSettings,
@@ -266,7 +272,7 @@ def refuse_unknown(env: Mapping[str, str]) -> None:
     """
     known = {variable.name for variable in variables()}
     for name in env:
-        if not name.startswith("GUARDIAN_") or name.removesuffix("_FILE") in known:
+        if not name.startswith("GUARDIAN_") or {name, name.removesuffix("_FILE")} & known:
             continue
         near = difflib.get_close_matches(name.removesuffix("_FILE"), sorted(known), n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]}?" if near else " See docs/settings.md."

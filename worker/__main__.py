@@ -8,7 +8,8 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -20,11 +21,13 @@ from shared.domain.requests import user_agent
 from shared.domain.uuid7 import Ids
 from shared.errors import GuardianError
 from shared.jobs import listen
+from shared.logs import set_up_logging
+from shared.settings import AiSettings
 from worker import retention
 from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import OUTAGE, Means, Pace, Pump
 from worker.delivery.send import Transport
-from worker.logs import set_up_logging
+from worker.narratives import Caps, Desk
 from worker.resources import open_resources
 from worker.settings import Settings, load_settings
 from worker.tasks import keep_house
@@ -43,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.parse_args(arguments)
     try:
         settings = load_settings(os.environ)
-        set_up_logging(settings.log_level)
+        # arq would tell of every minute in which there was nothing to do.
+        set_up_logging(settings.log_level, quieter={"arq": logging.WARNING})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(settings))
     except GuardianError as error:
@@ -63,13 +67,33 @@ async def _work(settings: Settings) -> None:
             await retention.make_partitions(_now())
         except OUTAGE as error:
             log.warning("partitions are made later: %s", type(error).__name__)
-        house = asyncio.create_task(keep_house(settings.redis.redis_url, clock=_now))
-        try:
-            await _pump(settings, transport).run(stop)
-        finally:
-            house.cancel()
-            await asyncio.gather(house, return_exceptions=True)
+        async with _desk(settings.ai) as desk:
+            house = asyncio.create_task(keep_house(settings.redis.redis_url, clock=_now, desk=desk))
+            try:
+                await _pump(settings, transport).run(stop)
+            finally:
+                house.cancel()
+                await asyncio.gather(house, return_exceptions=True)
     log.info("worker stopped")
+
+
+@asynccontextmanager
+async def _desk(ai: AiSettings) -> AsyncGenerator[Desk, None]:
+    caps = Caps(
+        calls_per_day=ai.guardian_ai_tenant_calls_per_day,
+        usd_per_month=ai.guardian_ai_usd_per_month,
+    )
+    if not ai.anthropic_api_key:
+        yield Desk(None, caps, _now)
+        return
+    # More than a second and 70 MB, which a worker without a key need not spend.
+    from worker.narrator import AnthropicNarrator  # noqa: PLC0415
+
+    narrator = AnthropicNarrator(ai.anthropic_api_key, ai)
+    try:
+        yield Desk(narrator, caps, _now)
+    finally:
+        await narrator.aclose()
 
 
 def _pump(settings: Settings, transport: Transport) -> Pump:

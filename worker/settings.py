@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.settings import (
+    AiSettings,
     DatabaseSettings,
     EgressSettings,
     RedisSettings,
     RuntimeSettings,
-    SecretSettings,
+    SealSettings,
     WorkerSettings,
     load,
 )
@@ -23,6 +24,7 @@ class Settings:
     database: DatabaseSettings
     redis: RedisSettings
     worker: WorkerSettings
+    ai: AiSettings
     ring: KeyRing
     egress: EgressRules
     ca_file: str | None
@@ -40,7 +42,8 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         database=load(DatabaseSettings, env),
         redis=load(RedisSettings, env),
         worker=load(WorkerSettings, env),
-        ring=KeyRing.parse(load(SecretSettings, env).guardian_key_ring),
+        ai=load(AiSettings, env),
+        ring=KeyRing.parse(load(SealSettings, env).guardian_key_ring),
         egress=EgressRules.parse(
             nets=egress.guardian_egress_allow_nets,
             is_http_allowed=egress.guardian_egress_allow_http,

@@ -6,6 +6,8 @@ from piccolo.engine.postgres import PostgresEngine
 from shared.data.connection import CONNECT_TIMEOUT_S
 from shared.errors import StartError
 
+COMMAND_TIMEOUT_S = 60
+
 
 class Engine(PostgresEngine):
     """Piccolo's engine, without the connection that the original opens when it is imported."""
@@ -40,6 +42,8 @@ async def open_pool(dsn: str, *, size: int, name: str) -> None:
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT_S,
+            # A server that has gone silent without hanging up must not be waited for for ever.
+            command_timeout=COMMAND_TIMEOUT_S,
             reset=_keep,
             server_settings={"application_name": name},
         )

@@ -20,7 +20,7 @@ from shared.errors import GuardianError
 from shared.runtime.database import reach
 from shared.runtime.kept import kept_system
 from shared.runtime.redis import check
-from shared.settings import DatabaseSettings, RedisSettings, SecretSettings, load, refuse_unknown
+from shared.settings import DatabaseSettings, RedisSettings, SealSettings, load, refuse_unknown
 
 # Receivers accept a timestamp that is off by 5 minutes, sessions and leases far less.
 MAX_CLOCK_SKEW = timedelta(seconds=5)
@@ -142,7 +142,7 @@ def _settings(env: Mapping[str, str]) -> Check:
 
 def _key_ring(env: Mapping[str, str]) -> Check:
     try:
-        KeyRing.parse(load(SecretSettings, env).guardian_key_ring)
+        KeyRing.parse(load(SealSettings, env).guardian_key_ring)
     except (GuardianError, ValueError) as error:
         return Check(
             name="key-ring",

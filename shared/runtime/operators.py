@@ -24,7 +24,7 @@ from shared.domain.api_keys import ENTROPY_BYTES, digest, new_key
 from shared.domain.uuid7 import Ids
 from shared.errors import InvalidError, NotFoundError, StartError
 from shared.runtime.kept import kept_system
-from shared.settings import DatabaseSettings, SecretSettings, load
+from shared.settings import DatabaseSettings, PepperSettings, load
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ def create_key(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     if (role is Role.OPERATOR) == (options.tenant is not None):
         options.parser.error("--tenant is needed, except for an operator's key, which has none")
     days: int | None = options.expires_in_days
-    pepper = load(SecretSettings, kept_system(env, options.data_dir)).guardian_key_pepper
+    pepper = load(PepperSettings, kept_system(env, options.data_dir)).guardian_key_pepper
 
     async def work(session: OperatorSession) -> MadeKey:
         return await make_key(

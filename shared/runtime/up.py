@@ -37,9 +37,10 @@ from shared.settings import (
     ApiSettings,
     DatabaseSettings,
     EgressSettings,
+    PepperSettings,
     RedisSettings,
     RuntimeSettings,
-    SecretSettings,
+    SealSettings,
     WorkerSettings,
     load,
 )
@@ -240,7 +241,8 @@ class _System:
             if not self._is_given(name):
                 file = kept.secret_file(self._folder.path, name.lower(), make())
                 self._env[f"{name}_FILE"] = str(file)
-        load(SecretSettings, self._env)
+        load(SealSettings, self._env)
+        load(PepperSettings, self._env)
 
     def _publish_environment(self) -> None:
         """Let `guardian doctor`, `tenants` and `keys` find this system."""
@@ -313,7 +315,7 @@ class _System:
         kept.write_credentials(self._folder.path, known)
 
     def _new_operator_key(self) -> str:
-        pepper = load(SecretSettings, self._env).guardian_key_pepper
+        pepper = load(PepperSettings, self._env).guardian_key_pepper
 
         async def work(session: OperatorSession) -> str:
             made = await make_key(

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from api.bodies import MAXIMUM_BYTES
-from api.logs import JsonLines
 from shared.contracts.words import Role
 from shared.data.connection import Connection
+from shared.logs import JsonLines
 from tests.unit.api.conftest import Api
 
 JSON = {"content-type": "application/json"}
