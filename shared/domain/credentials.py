@@ -58,5 +58,33 @@ def open_secret(ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id
     return ring.open(sealed, context=_context(tenant_id, integration_id, "secret")).decode()
 
 
+def resealed_credentials(
+    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+) -> bytes:
+    """Seal anew under the ring's first key; what is sealed under it already stays as it is.
+
+    Raises:
+        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+    """
+    return _resealed(ring, sealed, _context(tenant_id, integration_id, "config"))
+
+
+def resealed_secret(
+    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+) -> bytes:
+    """Likewise for a signing secret.
+
+    Raises:
+        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+    """
+    return _resealed(ring, sealed, _context(tenant_id, integration_id, "secret"))
+
+
+def _resealed(ring: KeyRing, sealed: bytes, context: str) -> bytes:
+    if ring.is_current(sealed):
+        return sealed
+    return ring.seal(ring.open(sealed, context=context), context=context)
+
+
 def _context(tenant_id: UUID, integration_id: UUID, field: str) -> str:
     return f"{tenant_id}/integration/{integration_id}/{field}"
