@@ -24,6 +24,7 @@ from api.controllers.event_types import EventTypeController
 from api.controllers.health import HealthController
 from api.controllers.integrations import IntegrationController
 from api.controllers.keys import KeyController
+from api.controllers.narratives import NarrativeController
 from api.controllers.observations import ObservationController
 from api.controllers.stats import StatsController
 from api.controllers.success import SuccessController
@@ -36,10 +37,11 @@ from api.refusals import RefusalRecorder, witness_of
 from api.services.audit import Witness
 from api.services.catalogue import Catalogues
 from api.services.integrations import Workshop
+from api.services.narratives import Respondent
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
-from shared.jobs import WakeUps
+from shared.jobs import Jobs, WakeUps
 
 DISTRIBUTION = "guardian-z07"
 
@@ -49,6 +51,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     EventTypeController,
     IntegrationController,
     KeyController,
+    NarrativeController,
     StatsController,
     ObservationController,
     SuccessController,
@@ -70,11 +73,12 @@ def create_app(
     clock: Callable[[], datetime],
     ids: Ids,
     entropy: Callable[[int], bytes],
+    respondent: Respondent,
 ) -> Litestar:
     """Put the application together; the pool is the caller's to open before and close after.
 
     Args:
-        redis: asked for its health only; the owner closes it.
+        redis: asked for its health, and carries jobs to the worker; the owner closes it.
         wake_ups: tells the workers that something is due.
         ring: seals credentials and signing secrets.
         pepper: keys are digested under it.
@@ -82,8 +86,10 @@ def create_app(
         clock: the present instant, aware, in UTC.
         ids: makes ids that sort by time.
         entropy: gives n random bytes, for secrets.
+        respondent: the model that may choose a narrative's words.
     """
     authenticator = Authenticator(pepper=pepper, clock=clock)
+    jobs = Jobs(redis)
 
     def witness(request: Request[Principal, Any, State]) -> Witness:
         return witness_of(request.scope, request.user, clock=clock, ids=ids)
@@ -101,8 +107,10 @@ def create_app(
         "egress": egress,
         "entropy": entropy,
         "ids": ids,
+        "jobs": jobs,
         "pepper": pepper,
         "redis": redis,
+        "respondent": respondent,
         "ring": ring,
         "wake_ups": wake_ups,
     }
@@ -110,6 +118,7 @@ def create_app(
     async def rest() -> None:
         await authenticator.aclose()
         await wake_ups.aclose()
+        await jobs.aclose()
 
     return Litestar(
         [

@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import suppress
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import msgspec
+from arq.connections import ArqRedis
 from arq.connections import RedisSettings as ArqRedisSettings
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 WAKE_CHANNEL = "guardian:wake"
@@ -41,6 +42,48 @@ def arq_settings(redis_url: str) -> ArqRedisSettings:
 def open_redis(redis_url: str) -> Redis:
     """A client that gives up soon: whoever reminds must not wait."""
     return Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
+
+
+class Job(NamedTuple):
+    """Something the worker shall do soon; two of the same id are one."""
+
+    name: str
+    id: str
+    arguments: tuple[str, ...]
+
+
+def narrative_job(tenant_id: UUID, key: str) -> Job:
+    """Answer one narrative's question."""
+    return Job("tell_narrative", f"narrative:{tenant_id}:{key}", (str(tenant_id), key))
+
+
+class Jobs:
+    """Hands jobs to arq after a commit; what is lost is found again by the worker's rounds."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Borrow a client's connections; the owner closes them."""
+        self._arq = ArqRedis(
+            cast("ConnectionPool", redis.connection_pool),
+            job_serializer=encode_job,
+            job_deserializer=decode_job,
+        )
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def ask(self, job: Job) -> None:
+        """Ask soon; returns at once and never raises."""
+        task = asyncio.get_running_loop().create_task(self._ask(job))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def aclose(self) -> None:
+        """Wait for what is being asked."""
+        await asyncio.gather(*self._asking)
+
+    async def _ask(self, job: Job) -> None:
+        try:
+            await self._arq.enqueue_job(job.name, *job.arguments, _job_id=job.id)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("a job was not asked for, the worker will look by itself: %s", error)
 
 
 class WakeUps:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from arq.cron import CronJob, cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from shared.jobs import arq_settings, decode_job, encode_job
-from worker import retention
+from worker import narratives, retention
+from worker.narratives import Desk
 
 PAUSE_S = 5.0
 CLOSE_S = 2.0
@@ -26,7 +28,7 @@ JOB_TIMEOUT_S = 600
 log = logging.getLogger("guardian.house")
 
 Context = dict[Any, Any]
-"""arq's bag of things; ours is `clock`."""
+"""arq's bag of things; ours are `clock` and `desk`."""
 
 
 async def make_partitions(ctx: Context) -> int:
@@ -44,14 +46,35 @@ async def forget_silent_workers(ctx: Context) -> int:
     return await retention.forget_silent_workers(_now(ctx))
 
 
+async def tell_narrative(ctx: Context, tenant_id: str, key: str) -> str:
+    """Answer one narrative's question."""
+    return await narratives.tell_one(_desk(ctx), UUID(tenant_id), key)
+
+
+async def tell_waiting_narratives(ctx: Context) -> int:
+    """Answer the questions whose job was lost."""
+    return await narratives.tell_waiting(_desk(ctx))
+
+
+async def check_model(ctx: Context) -> str:
+    """Ask the provider what becomes of the model."""
+    return await narratives.check_model(_desk(ctx))
+
+
+async def forget_narratives(ctx: Context) -> int:
+    """Forget what a model wrote half a year ago."""
+    return await narratives.forget_narratives(_now(ctx))
+
+
 async def keep_house(
-    redis_url: str, *, clock: Callable[[], datetime], pause_s: float = PAUSE_S
+    redis_url: str, *, clock: Callable[[], datetime], desk: Desk, pause_s: float = PAUSE_S
 ) -> None:
     """Run the jobs when their time comes, until cancelled.
 
     Args:
         redis_url: where arq keeps its jobs.
         clock: handed to the jobs.
+        desk: what narratives are written with.
         pause_s: after Redis was lost, before it is tried again.
     """
     is_news = True
@@ -59,12 +82,13 @@ async def keep_house(
         began = time.monotonic()
         # One that has lost Redis cannot be used again.
         worker = Worker(
+            functions=[tell_narrative],
             cron_jobs=_schedule(),
             redis_settings=arq_settings(redis_url),
             handle_signals=False,
             job_timeout=JOB_TIMEOUT_S,
             keep_result=0,
-            ctx={"clock": clock},
+            ctx={"clock": clock, "desk": desk},
             job_serializer=encode_job,
             job_deserializer=decode_job,
             timezone=UTC,
@@ -92,6 +116,9 @@ def _schedule() -> list[CronJob]:
         cron(make_partitions, hour=3, minute=7),
         cron(forget_idempotency_keys, hour=3, minute=17),
         cron(forget_silent_workers, minute=27),
+        cron(tell_waiting_narratives, second=41),
+        cron(check_model, hour=4, minute=11, run_at_startup=True),
+        cron(forget_narratives, hour=3, minute=37),
     ]
 
 
@@ -107,3 +134,7 @@ async def _close(worker: Worker) -> None:
 
 def _now(ctx: Context) -> datetime:
     return ctx["clock"]()
+
+
+def _desk(ctx: Context) -> Desk:
+    return ctx["desk"]

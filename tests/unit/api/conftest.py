@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from api.app import create_app
 from api.openapi import ROOT
+from api.services.narratives import Respondent
 from shared.contracts.words import Role
 from shared.data.api_keys import create_key
 from shared.data.session import operating
@@ -114,6 +115,7 @@ def _build(
         clock=clock,
         ids=ids,
         entropy=entropy,
+        respondent=Respondent("claude-test", ""),
     )
 
 

@@ -16,6 +16,7 @@ from shared.runtime.redis import EmbeddedRedis
 from tests.conftest import Clock, Database, Servers
 from tests.unit.worker.conftest import Builder, eventually
 from worker import retention
+from worker.narratives import Caps, Desk
 from worker.tasks import keep_house
 
 
@@ -62,7 +63,8 @@ async def test_heartbeats_of_workers_silent_for_an_hour_go(
 
 @asynccontextmanager
 async def _house(redis_url: str, clock: Clock) -> AsyncGenerator[None, None]:
-    task = asyncio.create_task(keep_house(redis_url, clock=clock, pause_s=0.05))
+    desk = Desk(None, Caps(calls_per_day=1, usd_per_month=1.0), clock)
+    task = asyncio.create_task(keep_house(redis_url, clock=clock, desk=desk, pause_s=0.05))
     try:
         yield
     finally:
