@@ -24,6 +24,7 @@ from shared.data.session import operating
 from shared.domain.uuid7 import uuid7
 from shared.runtime.postgres import EmbeddedPostgres
 from shared.runtime.redis import EmbeddedRedis
+from tests.databases import TEMPLATE, Databases
 
 LOGINS = ("guardian_api", "guardian_worker", "guardian_tests")
 
@@ -85,7 +86,7 @@ def servers() -> Generator[Servers, None, None]:
             password="tests-only",
             redis_url=redis.start(),
         )
-        asyncio.run(_make_template(running))
+        asyncio.run(make_template(running))
         yield running
     finally:
         redis.stop()
@@ -93,11 +94,12 @@ def servers() -> Generator[Servers, None, None]:
         rmtree(base, ignore_errors=True)
 
 
-async def _make_template(servers: Servers) -> None:
+async def make_template(servers: Servers) -> None:
+    """Migrate a template once, and make the logins that its copies are used by."""
     connection = await connect(servers.owner_url)
-    await connection.execute("CREATE DATABASE template_guardian")
+    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
     await connection.close()
-    await migrate(servers.url("guardian_owner", "template_guardian"))
+    await migrate(servers.url("guardian_owner", TEMPLATE))
     connection = await connect(servers.owner_url)
     for login in LOGINS:
         await connection.execute(
@@ -114,12 +116,15 @@ async def _make_template(servers: Servers) -> None:
     await connection.close()
 
 
+@pytest.fixture(scope="session")
+def databases(servers: Servers) -> Databases:
+    return Databases(servers.owner_url, url_of=lambda name: servers.url("guardian_owner", name))
+
+
 @pytest.fixture
-async def database(servers: Servers) -> AsyncGenerator[Database, None]:
-    """A fresh copy of the migrated template, with the pool open on it for all three roles."""
-    name = f"test_{os.urandom(6).hex()}"
-    connection = await connect(servers.owner_url)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_guardian")
+async def database(servers: Servers, databases: Databases) -> AsyncGenerator[Database, None]:
+    """A migrated database without a row, with the pool open on it for all three roles."""
+    name = await databases.take()
     await open_pool(servers.url("guardian_tests", name), size=10, name="tests")
     try:
         yield Database(
@@ -130,8 +135,7 @@ async def database(servers: Servers) -> AsyncGenerator[Database, None]:
         )
     finally:
         await close_pool()
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await connection.close()
+        await databases.give_back(name)
 
 
 @pytest.fixture
