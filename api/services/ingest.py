@@ -424,8 +424,9 @@ WITH stored AS (
   SELECT $1, $5, one.id, one.status, one.priority, one.category, one.due_on,
     CASE WHEN plan.is_new THEN begun.at ELSE LEAST($6, one.completed_at) END,
     CASE WHEN one.status = 'done' THEN COALESCE(one.completed_at, before.completed_at, $6) END
-  FROM plan CROSS JOIN begun CROSS JOIN unnest($14::uuid[], $15::text[], $16::text[], $17::text[], $18::date[],
-    $19::timestamptz[]) AS one (id, status, priority, category, due_on, completed_at)
+  FROM plan CROSS JOIN begun CROSS JOIN unnest($14::uuid[], $15::text[], $16::text[],
+    $17::text[], $18::date[], $19::timestamptz[])
+    AS one (id, status, priority, category, due_on, completed_at)
   LEFT JOIN uplift_task before ON before.tenant_id = $1 AND before.plan_id = $5
     AND before.id = one.id
   ON CONFLICT (tenant_id, plan_id, id) DO UPDATE SET status = EXCLUDED.status,
@@ -458,8 +459,8 @@ async def _store_plan(
 ) -> Accepted:
     """Store a plan's whole state; whether it is new is decided where two at a time take turns.
 
-    A plan that is first told of halfway has had all its tasks since the first of them was done: else
-    a week ago it would consist of what was done by then, and would have fallen ever since.
+    A plan that is first told of halfway has had all its tasks since the first of them was done:
+    else it would have begun with those alone, all done, and fallen when it was told.
     """
     snapshot = plan.snapshot
     event = prepared.events[0] if prepared.events else None
