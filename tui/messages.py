@@ -10,7 +10,7 @@ from shared.contracts.tenants import Tenant
 
 
 class LinkChanged(Message):
-    """The link's word is another one now."""
+    """The frame has something new to say: how the link stands, or whose data this is."""
 
 
 @dataclass

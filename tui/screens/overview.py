@@ -23,6 +23,7 @@ from shared.contracts.words import Freshness, Trend
 from tui.desk import Desk
 from tui.integration_rows import COLUMNS, integration_row
 from tui.marks import freshness_mark, severity_mark
+from tui.messages import LinkChanged
 from tui.screens.pane import PollingPane
 from tui.text import (
     NONE,
@@ -88,6 +89,9 @@ class OverviewPane(PollingPane):
     async def ask(self) -> None:
         """The success overview, and the integrations beside it."""
         self.overview = await self.desk.server.overview()
+        if self.overview.tenant_name and self.overview.tenant_name != self.desk.tenant_name:
+            self.desk.tenant_name = self.overview.tenant_name
+            self.post_message(LinkChanged())
         self.integrations = (await self.desk.server.integrations(limit=200)).items
 
     def forget(self) -> None:
