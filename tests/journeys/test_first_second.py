@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 from standardwebhooks import Webhook
-from tests.receiver import Receiver
 
 from shared.contracts.words import Role
 from tests.journeys.conftest import System, eventually
+from tests.receiver import Receiver
 
 AT = "2026-11-01T06:00:00Z"
 PLAN = "3f2a0000-0000-4000-8000-000000000001"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import httpx
 from redis.asyncio import Redis
-from tests.receiver import Receiver
 
 from shared.contracts.words import Role
 from tests.conftest import Servers
 from tests.journeys.conftest import System, eventually
+from tests.receiver import Receiver
 
 WAITING = 2_000
 
