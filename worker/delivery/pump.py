@@ -485,7 +485,7 @@ async def _wait(event: asyncio.Event, timeout_s: float) -> bool:
     return True
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _end(tasks: Sequence[asyncio.Task[object]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
