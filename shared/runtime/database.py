@@ -13,6 +13,8 @@ from msgspec import Meta
 
 from shared.data.connection import Connection, connect
 from shared.data.migrate import migrate, pending
+from shared.data.policies import ROLES
+from shared.data.roles import admit
 from shared.errors import StartError
 from shared.runtime.kept import kept_system
 from shared.settings import load
@@ -82,9 +84,12 @@ async def prepare_external(url: str, *, admin_url: str | None) -> list[str]:
         StartError: it does not answer, or migrations are pending and there is no owner's login.
     """
     connection = await reach(url)
+    login = await connection.fetchval("SELECT session_user::text")
     await connection.close()
     if admin_url:
-        return await migrate(admin_url)
+        applied = await migrate(admin_url)
+        await _admit(admin_url, login)
+        return applied
     missing = await pending(url)
     if missing:
         raise StartError(
@@ -92,6 +97,21 @@ async def prepare_external(url: str, *, admin_url: str | None) -> list[str]:
             "or run `guardian migrate` with it first."
         )
     return []
+
+
+async def _admit(admin_url: str, login: str) -> None:
+    """Let the given login act in Guardian's roles, so that nobody need grant them by hand."""
+    owner = await reach(admin_url, variable="DATABASE_ADMIN_URL")
+    try:
+        if login != await owner.fetchval("SELECT session_user::text"):
+            await admit(owner, login, roles=ROLES)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StartError(
+            f"DATABASE_ADMIN_URL may not let {login} act in Guardian's roles ({error}): let an "
+            f"administrator run `GRANT {', '.join(ROLES)} TO {login}`."
+        ) from None
+    finally:
+        await owner.close()
 
 
 def migrate_command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
