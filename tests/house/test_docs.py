@@ -53,7 +53,7 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_page_id)
 def test_every_guardian_command_a_page_shows_is_understood(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    shown = re.findall(r"(?:^|`|/)guardian ([a-z][a-z-]*(?: [a-z]+)?)", text, re.MULTILINE)
+    shown = re.findall(r"(?:^|[` ]|bin/)guardian ([a-z][a-z-]*)(?=[ `\n])", text, re.MULTILINE)
     commands = {shlex.split(one)[0] for one in shown}
     for command in sorted(commands):
         answer = subprocess.run(
