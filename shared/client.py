@@ -32,6 +32,7 @@ from shared.contracts.integrations import (
     TestsQueued,
 )
 from shared.contracts.keys import KeyInfo, MadeKey, NewKey
+from shared.contracts.narrative import Narrative, NarrativeSettings, NarrativeSettingsChange
 from shared.contracts.observations import (
     AdoptionObservation,
     BatchReceipt,
@@ -161,6 +162,18 @@ class GuardianClient:
         return await self._get_success(
             History, "/success/history", {"from": start, "to": end, "granularity": granularity}
         )
+
+    async def narrative(self) -> Narrative:
+        """How the tenant stands, in words; the rules' until a model's are ready."""
+        return await self._get_success(Narrative, "/success/narrative")
+
+    async def narrative_settings(self) -> NarrativeSettings:
+        """Whether a model may choose the words, and what it cost this month."""
+        return await self._get(NarrativeSettings, "/success/narrative/settings")
+
+    async def change_narrative_settings(self, change: NarrativeSettingsChange) -> NarrativeSettings:
+        """Let a model choose the words, or no longer."""
+        return await self._send(NarrativeSettings, "PUT", "/success/narrative/settings", change)
 
     async def integrations(
         self, *, cursor: str | None = None, limit: int | None = None

@@ -8,6 +8,13 @@ import pytest
 
 from shared.client import GuardianClient, UnreachableError, server_address
 from shared.contracts.integrations import IntegrationChange
+from shared.contracts.narrative import (
+    FallbackReason,
+    Narrative,
+    NarrativeSettings,
+    NarrativeSettingsChange,
+    Source,
+)
 from shared.contracts.observations import LifecycleRunObservation, ObservationReceipt
 from shared.contracts.problems import FieldProblem
 from shared.contracts.words import DeliveryStatus
@@ -251,3 +258,39 @@ async def test_the_loopback_server_is_the_contract() -> None:
 
     assert seen.attempts[0].status_code == 204
     assert again.replay_of == seen.id
+
+
+async def test_the_narrative_and_its_switch_are_spoken_for() -> None:
+    told = Narrative(
+        headline="Readiness stands at 70 points",
+        bullets=["It stands.", "It waits."],
+        commentary="Nothing else.",
+        action=None,
+        action_text=None,
+        source=Source.RULES,
+        fallback_reason=FallbackReason.SWITCHED_OFF,
+        model=None,
+        generated_at=NOW,
+    )
+    settings = NarrativeSettings(
+        is_ai_enabled=True,
+        changed_at=NOW,
+        calls_this_month=1,
+        input_tokens_this_month=2,
+        output_tokens_this_month=3,
+        cost_usd_this_month=0.5,
+    )
+    async with serving() as server, GuardianClient(server.url, "k1") as client:
+        server.override = lambda asked: reply(
+            settings if asked.path.endswith("/settings") else told
+        )
+        assert await client.narrative() == told
+        assert await client.narrative_settings() == settings
+        change = NarrativeSettingsChange(is_ai_enabled=True)
+        assert await client.change_narrative_settings(change) == settings
+
+    assert [(asked.method, asked.path.rsplit("/", 2)[1:]) for asked in server.asked] == [
+        ("GET", ["success", "narrative"]),
+        ("GET", ["narrative", "settings"]),
+        ("PUT", ["narrative", "settings"]),
+    ]
