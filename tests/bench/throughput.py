@@ -1,0 +1,133 @@
+"""How fast: the engine, its transport alone and the naive worker, over plain HTTP and over TLS."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from uuid import UUID
+
+from tests.bench.figures import Figure
+from tests.bench.seeding import Seeder, until_delivered, wake
+from tests.bench.stand import WORKER_CPUS, Ports, Stand, cpu_s
+
+LANES = 64
+WARM_UP = 1_000
+AT_ONCE = 128
+NAIVE_AT_ONCE = (10, 64)
+"""arq's default, and about as many as the engine has under way."""
+
+
+@dataclass
+class Series:
+    """What the rounds brought for one contestant."""
+
+    rates: list[float] = field(default_factory=list[float])
+    cpu_us: list[float] = field(default_factory=list[float])
+
+    def add(self, rate: float, cpu_us: float) -> None:
+        """One more round."""
+        self.rates.append(rate)
+        self.cpu_us.append(cpu_us)
+
+    def over(self, other: "Series") -> list[float]:
+        """How many times as fast as `other`, round by round."""
+        return [mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True)]
+
+
+async def measure(stand: Stand, *, rounds: int, is_full: bool) -> list[Figure]:
+    """Interleave the contestants, round by round."""
+    count = 60_000 if is_full else 16_000
+    jobs = 1_000 if is_full else 300
+    schemes = ("plain", "tls")
+    engine = {scheme: Series() for scheme in schemes}
+    alone = {scheme: Series() for scheme in schemes}
+    naive = {at_once: Series() for at_once in NAIVE_AT_ONCE}
+    async with stand.database("throughput") as bench:
+        with stand.receiver(plain=LANES, tls=LANES) as ports:
+            urls = _urls(ports)
+            seeder = Seeder(bench.owner, stand.ring)
+            await seeder.tenant()
+            lanes = {scheme: await seeder.integrations(urls[scheme]) for scheme in schemes}
+            async with stand.worker(bench) as [worker]:
+                for scheme in schemes:
+                    await _deliver(stand, seeder, lanes[scheme], WARM_UP)
+                for _ in range(rounds):
+                    for scheme in schemes:
+                        cpu_before = cpu_s(worker.pid)
+                        elapsed = await _deliver(stand, seeder, lanes[scheme], count)
+                        spent = cpu_s(worker.pid) - cpu_before
+                        engine[scheme].add(count / elapsed, spent / count * 1e6)
+                        alone[scheme].add(*await _alone(stand, urls[scheme]))
+                    for at_once, series in naive.items():
+                        series.add(*await _naive(stand, urls["plain"][:8], jobs, at_once))
+    figures: list[Figure] = []
+    for scheme in schemes:
+        figures += [
+            _rate(f"engine, {scheme}", engine[scheme], goal=">= 8000" if scheme == "plain" else ""),
+            _cpu(f"engine, {scheme}", engine[scheme]),
+            _rate(f"transport alone, {scheme}", alone[scheme]),
+            _cpu(f"transport alone, {scheme}", alone[scheme]),
+            _times(
+                f"engine / its transport alone, {scheme}",
+                engine[scheme].over(alone[scheme]),
+                ">= 0.6",
+            ),
+        ]
+    for at_once, series in naive.items():
+        figures += [
+            _rate(f"naive worker, {at_once} at once", series),
+            _cpu(f"naive worker, {at_once} at once", series),
+            _times(
+                f"engine / naive worker, {at_once} at once", engine["plain"].over(series), ">= 100"
+            ),
+        ]
+    return figures
+
+
+def _urls(ports: Ports) -> dict[str, list[str]]:
+    return {
+        "plain": [f"http://127.0.0.1:{port}/ok" for port in ports.plain],
+        "tls": [f"https://127.0.0.1:{port}/ok" for port in ports.tls],
+    }
+
+
+async def _deliver(
+    stand: Stand, seeder: Seeder, integration_ids: Sequence[UUID], count: int
+) -> float:
+    """Seconds from the wake-up until `count` deliveries are settled."""
+    before = await seeder.delivered()
+    await seeder.deliveries(integration_ids, count)
+    began = perf_counter()
+    await wake(stand.servers.redis_url, integration_ids)
+    await until_delivered(seeder, before + count)
+    return perf_counter() - began
+
+
+async def _alone(stand: Stand, urls: Sequence[str]) -> tuple[float, float]:
+    arguments = ["--at-once", str(AT_ONCE), "--ca-file", str(stand.authority), *urls]
+    told = await stand.output(stand.process("tests.bench.transport", *arguments, cpus=WORKER_CPUS))
+    return told["rate"], told["cpu_us"]
+
+
+async def _naive(stand: Stand, urls: Sequence[str], jobs: int, at_once: int) -> tuple[float, float]:
+    arguments = {
+        "--database": stand.servers.url("guardian_owner", "throughput"),
+        "--redis": stand.servers.redis_url,
+        "--ca-file": str(stand.authority),
+        "--jobs": str(jobs),
+        "--at-once": str(at_once),
+    }
+    words = [word for pair in arguments.items() for word in pair]
+    told = await stand.output(stand.process("tests.bench.naive", *words, *urls, cpus=WORKER_CPUS))
+    return told["rate"], told["cpu_us"]
+
+
+def _rate(name: str, series: Series, *, goal: str = "") -> Figure:
+    return Figure(name=name, unit="1/s", values=series.rates, goal=goal)
+
+
+def _cpu(name: str, series: Series) -> Figure:
+    return Figure(name=f"{name}: CPU", unit="us each", values=series.cpu_us)
+
+
+def _times(name: str, ratios: Sequence[float], goal: str) -> Figure:
+    return Figure(name=name, unit="x", values=ratios, goal=goal)
