@@ -20,13 +20,21 @@ from shared.errors import GuardianError
 from shared.runtime.database import reach
 from shared.runtime.kept import kept_system
 from shared.runtime.redis import check
-from shared.settings import DatabaseSettings, RedisSettings, SealSettings, load, refuse_unknown
+from shared.settings import (
+    AiSettings,
+    DatabaseSettings,
+    RedisSettings,
+    SealSettings,
+    load,
+    refuse_unknown,
+)
 
 # Receivers accept a timestamp that is off by 5 minutes, sessions and leases far less.
 MAX_CLOCK_SKEW = timedelta(seconds=5)
 # A worker says that it lives every few seconds.
 MAX_SILENCE = timedelta(seconds=60)
 MAX_LAG = timedelta(minutes=10)
+RETIREMENT_WARNING = timedelta(days=30)
 
 UNFORCED_TABLES = """
 SELECT c.relname::text AS name FROM pg_class c
@@ -121,6 +129,7 @@ async def diagnose(env: Mapping[str, str]) -> list[Check]:
             await connection.execute(f"SET ROLE {OPERATOR_ROLE}")
             checks.append(await _worker(connection))
             checks.append(await _queue(connection))
+            checks += await _model(connection, env)
     except asyncpg.PostgresError as error:
         detail = f"PostgreSQL refused to be looked at: {' '.join(str(error).split())}."
         remedy = f"Let the login of DATABASE_URL act as {API_ROLE} and {OPERATOR_ROLE}."
@@ -272,3 +281,24 @@ async def _queue(connection: Connection) -> Check:
         detail=f"{row['waiting']} deliveries are due, the oldest for {lag.total_seconds():.0f} s.",
         remedy="" if is_short else "Start more workers, or look for a slow receiver.",
     )
+
+
+async def _model(connection: Connection, env: Mapping[str, str]) -> list[Check]:
+    """What the worker last heard about the model that writes narratives; nothing if it never did."""
+    model = load(AiSettings, env).guardian_ai_model
+    row = await connection.fetchrow(
+        "SELECT lifecycle, retires_at FROM ai_model WHERE model = $1", model
+    )
+    if row is None:
+        return []
+    retires_at: datetime | None = row["retires_at"]
+    is_near = retires_at is not None and retires_at - datetime.now(UTC) < RETIREMENT_WARNING
+    until = "" if retires_at is None else f", until {retires_at:%Y-%m-%d}"
+    return [
+        Check(
+            name="model",
+            ok=row["lifecycle"] != "retired" and not is_near,
+            detail=f"{model} is {row['lifecycle']}{until}.",
+            remedy="" if not is_near else "Name a newer model in GUARDIAN_AI_MODEL.",
+        )
+    ]

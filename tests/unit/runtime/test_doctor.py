@@ -56,6 +56,27 @@ async def test_a_silent_worker_is_noticed(
     assert worker.remedy
 
 
+@pytest.mark.parametrize(
+    ("lifecycle", "days_left", "is_well"),
+    [("active", None, True), ("deprecated", 90, True), ("deprecated", 7, False)],
+)
+async def test_a_model_about_to_retire_is_told_in_time(
+    env: dict[str, str], owner: Connection, lifecycle: str, days_left: int | None, *, is_well: bool
+) -> None:
+    await owner.execute(
+        "INSERT INTO ai_model VALUES ('claude-haiku-5-5', $1, now() + make_interval(days => $2), "
+        "now())",
+        lifecycle,
+        days_left,
+    )
+
+    model = await _check(env, "model")
+
+    assert model.ok is is_well
+    assert lifecycle in model.detail
+    assert bool(model.remedy) is not is_well
+
+
 async def test_a_table_that_lost_its_guard_is_named(env: dict[str, str], owner: Connection) -> None:
     await owner.execute("ALTER TABLE integration NO FORCE ROW LEVEL SECURITY")
 
