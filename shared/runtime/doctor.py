@@ -284,7 +284,7 @@ async def _queue(connection: Connection) -> Check:
 
 
 async def _model(connection: Connection, env: Mapping[str, str]) -> list[Check]:
-    """What the worker last heard about the model that writes narratives; nothing if it never did."""
+    """What the worker last heard about the narratives' model; nothing if it never asked."""
     model = load(AiSettings, env).guardian_ai_model
     row = await connection.fetchrow(
         "SELECT lifecycle, retires_at FROM ai_model WHERE model = $1", model
