@@ -44,6 +44,7 @@ from shared.contracts.observations import (
     UpliftPlanObservation,
 )
 from shared.contracts.pages import Page
+from shared.contracts.portfolio import Portfolio
 from shared.contracts.postures import Request
 from shared.contracts.problems import Problem
 from shared.contracts.stats import Stats, Window
@@ -174,6 +175,10 @@ class GuardianClient:
     async def change_narrative_settings(self, change: NarrativeSettingsChange) -> NarrativeSettings:
         """Let a model choose the words, or no longer."""
         return await self._send(NarrativeSettings, "PUT", "/success/narrative/settings", change)
+
+    async def portfolio(self) -> Portfolio:
+        """All tenants, now; operators only."""
+        return await self._get_success(Portfolio, "/success/portfolio")
 
     async def integrations(
         self, *, cursor: str | None = None, limit: int | None = None

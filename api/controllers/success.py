@@ -1,4 +1,4 @@
-"""GET /success/overview and /success/history."""
+"""GET /success/overview, /success/history and /success/portfolio."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,10 +16,12 @@ from api.guards import requires
 from api.principal import Principal
 from api.services.catalogue import Catalogues
 from api.services.history import question, tell_history
+from api.services.portfolio import tell_portfolio
 from api.services.success import tell_overview
+from shared.contracts.portfolio import Portfolio
 from shared.contracts.success import History, Overview
 from shared.contracts.words import Role
-from shared.data.session import acting_for
+from shared.data.session import acting_for, operating
 
 Caller = Request[Principal, Any, State]
 
@@ -70,6 +72,21 @@ class SuccessController(Controller):
         asked = question(from_, to, granularity, now=now)
         async with acting_for(tenant_id, is_read_only=True) as session:
             told = await tell_history(session, asked, now=now)
+        same = msgspec.structs.replace(told, as_of=_minute(now))
+        return private_answer(request, told, identity=same)
+
+    @get("/portfolio", guards=[requires(Role.OPERATOR)], summary="How all tenants stand")
+    async def portfolio(
+        self,
+        request: Caller,
+        catalogues: NamedDependency[Catalogues],
+        clock: NamedDependency[Callable[[], datetime]],
+    ) -> Response[Portfolio]:
+        """Tenants by band, movers, risks, who fell silent, deliveries; for operators alone."""
+        now = clock()
+        async with operating(is_read_only=True) as session:
+            catalogue = await catalogues.newest(session)
+            told = await tell_portfolio(session, catalogue, now=now)
         same = msgspec.structs.replace(told, as_of=_minute(now))
         return private_answer(request, told, identity=same)
 

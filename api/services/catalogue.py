@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.contracts.words import Dimension
-from shared.data.session import TenantSession
+from shared.data.session import OperatorSession, TenantSession
 from shared.domain.catalogue import Capability, Catalogue, Edition, SubDimension
 
 FRESH_FOR = timedelta(seconds=5)
@@ -20,7 +20,7 @@ class Catalogues:
         self._read_at: datetime | None = None
         self._catalogue = Catalogue({}, {}, {})
 
-    async def newest(self, session: TenantSession) -> Catalogue:
+    async def newest(self, session: TenantSession | OperatorSession) -> Catalogue:
         """Answer the catalogue, at most five seconds old."""
         now = self._clock()
         if self._read_at is None or not timedelta() <= now - self._read_at < FRESH_FOR:
@@ -33,7 +33,7 @@ class Catalogues:
         self._read_at = None
 
 
-async def _read(session: TenantSession) -> Catalogue:
+async def _read(session: TenantSession | OperatorSession) -> Catalogue:
     capabilities = await session.connection.fetch("SELECT key, label, weight FROM capability")
     editions = await session.connection.fetch("SELECT key, label, is_active FROM edition")
     sub_dimensions = await session.connection.fetch(
