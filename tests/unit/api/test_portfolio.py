@@ -112,6 +112,7 @@ async def test_it_says_of_each_tenant_what_the_tenants_own_overview_says(
 
 
 async def test_endpoints_that_lose_or_retry_are_named_the_worst_first(
+    *,
     api: Api,
     operator: httpx.AsyncClient,
     admin: httpx.AsyncClient,
