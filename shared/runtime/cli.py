@@ -112,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_tenants(commands)
     _add_keys(commands)
     _add_receiving(commands)
+    rotate = _command(
+        commands,
+        "rotate-secrets",
+        "seal every secret anew under the first key of the ring",
+        "rotation:command",
+    )
+    _add_json(rotate)
+    _add_data_dir(rotate)
     _command(commands, "settings", "print docs/settings.md", "settings_page:command")
     return parser
 

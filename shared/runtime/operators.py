@@ -227,12 +227,13 @@ async def _record(
         audit.Act(action=action, target_kind=kind, target_id=str(target)),
         entry_id=_ids(),
         tenant_id=tenant_id,
-        actor=audit.Actor(kind="command", label=_who()),
+        actor=audit.Actor(kind="command", label=who()),
         now=_now(),
     )
 
 
-def _who() -> str:
+def who() -> str:
+    """Who works at this terminal, for the audit."""
     with suppress(KeyError, OSError):
         return getpass.getuser()
     return f"user {os.getuid()}"

@@ -191,6 +191,11 @@ GRANT EXECUTE ON FUNCTION guardian_make_partitions TO guardian_worker;
 SELECT guardian_make_partitions((now() AT TIME ZONE 'UTC' - interval '1 month')::date, 15);
 """
 
+_RESEALING = """
+GRANT UPDATE (sealed_config, sealed_secret, sealed_previous_secret) ON integration
+  TO guardian_operator;
+"""
+
 
 async def forwards() -> MigrationManager:
     """Make each table together with its policies, and fifteen months of partitions."""
@@ -199,6 +204,7 @@ async def forwards() -> MigrationManager:
         DESCRIPTION,
         up=UP
         + secure("integration", api="SELECT, INSERT, UPDATE", worker="SELECT, UPDATE")
+        + _RESEALING
         + secure("event", api="SELECT, INSERT", worker="SELECT, INSERT")
         + secure("delivery_due", api="SELECT, INSERT", worker="SELECT, INSERT, UPDATE, DELETE")
         + secure("delivery_attempt", api="SELECT", worker="SELECT, INSERT")
