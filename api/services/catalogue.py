@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.contracts.words import Dimension
+from shared.data import tables
 from shared.data.session import OperatorSession, TenantSession
 from shared.domain.catalogue import Capability, Catalogue, Edition, SubDimension
 
@@ -34,14 +35,9 @@ class Catalogues:
 
 
 async def _read(session: TenantSession | OperatorSession) -> Catalogue:
-    capabilities = await session.connection.fetch("SELECT key, label, weight FROM capability")
-    editions = await session.connection.fetch("SELECT key, label, is_active FROM edition")
-    sub_dimensions = await session.connection.fetch(
-        """
-        SELECT dimension, sub_dimension, weight, light_from, regular_from, power_from
-        FROM adoption_sub_dimension
-        """
-    )
+    capabilities = await tables.Capability.select()
+    editions = await tables.Edition.select()
+    sub_dimensions = await tables.AdoptionSubDimension.select()
     return Catalogue(
         capabilities={row["key"]: Capability(row["label"], row["weight"]) for row in capabilities},
         editions={row["key"]: Edition(row["label"], row["is_active"]) for row in editions},

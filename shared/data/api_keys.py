@@ -5,16 +5,35 @@ Row-level security decides whose keys a session sees: a tenant's own, or for an 
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.contracts.keys import KeyInfo
 from shared.contracts.words import Role
-from shared.data.connection import Row
 from shared.data.session import OperatorSession, TenantSession
+from shared.data.tables import ApiKey
 from shared.errors import NotFoundError
 
-_SHOWN = "id, role, label, prefix, created_at, last_used_at, expires_at, revoked_at"
-_STORED = "id, tenant_id, role, label, digest, last_used_at, expires_at, revoked_at"
+_SHOWN = (
+    ApiKey.id,
+    ApiKey.role,
+    ApiKey.label,
+    ApiKey.prefix,
+    ApiKey.created_at,
+    ApiKey.last_used_at,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+)
+_STORED = (
+    ApiKey.id,
+    ApiKey.tenant_id,
+    ApiKey.role,
+    ApiKey.label,
+    ApiKey.digest,
+    ApiKey.last_used_at,
+    ApiKey.expires_at,
+    ApiKey.revoked_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +75,17 @@ async def create_key(
         now: when it was made.
         expires_at: from when on it is refused.
     """
-    await session.connection.execute(
-        """
-        INSERT INTO api_key (id, tenant_id, role, label, prefix, digest, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        """,
-        key_id,
-        tenant_id,
-        role,
-        label,
-        prefix,
-        digest,
-        now,
-        expires_at,
+    await ApiKey.insert(
+        ApiKey(
+            id=key_id,
+            tenant_id=tenant_id,
+            role=str(role),
+            label=label,
+            prefix=prefix,
+            digest=digest,
+            created_at=now,
+            expires_at=expires_at,
+        )
     )
     return KeyInfo(
         id=key_id, role=role, label=label, prefix=prefix, created_at=now, expires_at=expires_at
@@ -83,16 +100,13 @@ async def list_keys(
     limit: int = 200,
 ) -> list[KeyInfo]:
     """The keys of one tenant, or of the operators where `tenant_id` is None; newest first."""
-    rows = await session.connection.fetch(
-        f"""
-        SELECT {_SHOWN} FROM api_key
-        WHERE (tenant_id = $1 OR ($1::uuid IS NULL AND tenant_id IS NULL))
-          AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
-        """,  # noqa: S608 - the columns are a constant
-        tenant_id,
-        before,
-        limit,
+    owned = ApiKey.tenant_id.is_null() if tenant_id is None else ApiKey.tenant_id == tenant_id
+    earlier = [] if before is None else [ApiKey.id < before]
+    rows = (
+        await ApiKey.select(*_SHOWN)
+        .where(owned, *earlier)
+        .order_by(ApiKey.id, ascending=False)
+        .limit(limit)
     )
     return [_info(row) for row in rows]
 
@@ -105,14 +119,12 @@ async def revoke_key(
     Raises:
         NotFoundError: the session sees no such key.
     """
-    row = await session.connection.fetchrow(
-        f"""
-        UPDATE api_key SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1
-        RETURNING {_STORED}
-        """,  # noqa: S608 - the columns are a constant
-        key_id,
-        now,
+    await (
+        ApiKey.update({ApiKey.revoked_at: now})
+        .where(ApiKey.id == key_id)
+        .where(ApiKey.revoked_at.is_null())
     )
+    row = await ApiKey.select(*_STORED).where(ApiKey.id == key_id).first()
     if row is None:
         raise NotFoundError
     return _stored(row)
@@ -120,21 +132,16 @@ async def revoke_key(
 
 async def find_key(session: OperatorSession, prefix: str) -> StoredKey | None:
     """The key that begins with `prefix`, revoked and expired ones too."""
-    row = await session.connection.fetchrow(
-        f"SELECT {_STORED} FROM api_key WHERE prefix = $1",  # noqa: S608 - constant columns
-        prefix,
-    )
+    row = await ApiKey.select(*_STORED).where(ApiKey.prefix == prefix).first()
     return None if row is None else _stored(row)
 
 
 async def touch_key(session: OperatorSession, key_id: UUID, *, now: datetime) -> None:
     """Note that a key was used."""
-    await session.connection.execute(
-        "UPDATE api_key SET last_used_at = $2 WHERE id = $1", key_id, now
-    )
+    await ApiKey.update({ApiKey.last_used_at: now}).where(ApiKey.id == key_id)
 
 
-def _info(row: Row) -> KeyInfo:
+def _info(row: dict[str, Any]) -> KeyInfo:
     return KeyInfo(
         id=row["id"],
         role=Role(row["role"]),
@@ -147,7 +154,7 @@ def _info(row: Row) -> KeyInfo:
     )
 
 
-def _stored(row: Row) -> StoredKey:
+def _stored(row: dict[str, Any]) -> StoredKey:
     return StoredKey(
         id=row["id"],
         tenant_id=row["tenant_id"],

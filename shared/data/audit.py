@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from shared.contracts.audit import AuditEntry
-from shared.data.connection import Row
 from shared.data.session import OperatorSession, TenantSession, WorkerSession
+from shared.data.tables import Audit
 
 Changes = Mapping[str, object]
 """Names and values of what was changed; secrets are redacted before they come here."""
@@ -57,25 +58,22 @@ async def record(
         now: when.
         request_id: the request it came with, to be found in the log.
     """
-    await session.connection.execute(
-        """
-        INSERT INTO audit (id, tenant_id, at, actor_kind, actor_id, actor_label, action,
-          target_kind, target_id, outcome, before, after, request_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        """,
-        entry_id,
-        tenant_id,
-        now,
-        actor.kind,
-        actor.id,
-        actor.label,
-        act.action,
-        act.target_kind,
-        act.target_id,
-        act.outcome,
-        _encoded(act.before),
-        _encoded(act.after),
-        request_id,
+    await Audit.insert(
+        Audit(
+            id=entry_id,
+            tenant_id=tenant_id,
+            at=now,
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            actor_label=actor.label,
+            action=act.action,
+            target_kind=act.target_kind,
+            target_id=act.target_id,
+            outcome=act.outcome,
+            before=_encoded(act.before),
+            after=_encoded(act.after),
+            request_id=request_id,
+        )
     )
 
 
@@ -87,18 +85,13 @@ async def list_entries(
     limit: int = 200,
 ) -> list[AuditEntry]:
     """What concerned one tenant, or the operators alone where `tenant_id` is None; newest first."""
-    rows = await session.connection.fetch(
-        """
-        SELECT id, at, actor_kind, actor_id, actor_label, action, target_kind, target_id, outcome,
-          before, after, request_id
-        FROM audit
-        WHERE (tenant_id = $1 OR ($1::uuid IS NULL AND tenant_id IS NULL))
-          AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
-        """,
-        tenant_id,
-        before,
-        limit,
+    concerned = Audit.tenant_id.is_null() if tenant_id is None else Audit.tenant_id == tenant_id
+    earlier = [] if before is None else [Audit.id < before]
+    rows = (
+        await Audit.select(*Audit.all_columns(exclude=[Audit.tenant_id]))
+        .where(concerned, *earlier)
+        .order_by(Audit.id, ascending=False)
+        .limit(limit)
     )
     return [_entry(row) for row in rows]
 
@@ -107,8 +100,7 @@ def _encoded(changes: Changes | None) -> str | None:
     return None if changes is None else msgspec.json.encode(dict(changes)).decode()
 
 
-def _entry(row: Row) -> AuditEntry:
-    values = dict(row.items())
+def _entry(values: dict[str, Any]) -> AuditEntry:
     for name in ("before", "after"):
         if values[name] is not None:
             values[name] = msgspec.json.decode(values[name])

@@ -1,10 +1,11 @@
 """Tenants, as only the operator may make and end them."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shared.contracts.tenants import Tenant
-from shared.data.connection import Row
+from shared.data import tables
 from shared.data.session import OperatorSession
 from shared.errors import NotFoundError
 
@@ -13,9 +14,7 @@ async def create_tenant(
     session: OperatorSession, name: str, *, tenant_id: UUID, now: datetime
 ) -> Tenant:
     """Make a tenant; its rows are seen from now on by sessions that act for it."""
-    await session.connection.execute(
-        "INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)", tenant_id, name, now
-    )
+    await tables.Tenant.insert(tables.Tenant(id=tenant_id, name=name, created_at=now))
     return Tenant(id=tenant_id, name=name, created_at=now)
 
 
@@ -23,21 +22,19 @@ async def list_tenants(
     session: OperatorSession, *, before: UUID | None = None, limit: int = 200
 ) -> list[Tenant]:
     """Tenants, newest first, those made before `before`."""
-    rows = await session.connection.fetch(
-        """
-        SELECT id, name, created_at FROM tenant
-        WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
-        """,
-        before,
-        limit,
+    earlier = [] if before is None else [tables.Tenant.id < before]
+    rows = (
+        await tables.Tenant.select()
+        .where(*earlier)
+        .order_by(tables.Tenant.id, ascending=False)
+        .limit(limit)
     )
     return [_tenant(row) for row in rows]
 
 
 async def has_tenant(session: OperatorSession, tenant_id: UUID) -> bool:
     """Whether there is such a tenant."""
-    found = await session.connection.fetchval("SELECT true FROM tenant WHERE id = $1", tenant_id)
-    return found is not None
+    return await tables.Tenant.exists().where(tables.Tenant.id == tenant_id)
 
 
 async def delete_tenant(session: OperatorSession, tenant_id: UUID) -> Tenant:
@@ -46,13 +43,13 @@ async def delete_tenant(session: OperatorSession, tenant_id: UUID) -> Tenant:
     Raises:
         NotFoundError: there is no such tenant.
     """
-    row = await session.connection.fetchrow(
-        "DELETE FROM tenant WHERE id = $1 RETURNING id, name, created_at", tenant_id
-    )
+    it = tables.Tenant.id == tenant_id
+    row = await tables.Tenant.select().where(it).lock_rows("UPDATE").first()
     if row is None:
         raise NotFoundError
+    await tables.Tenant.delete().where(it)
     return _tenant(row)
 
 
-def _tenant(row: Row) -> Tenant:
-    return Tenant(id=row["id"], name=row["name"], created_at=row["created_at"])
+def _tenant(row: dict[str, Any]) -> Tenant:
+    return Tenant(**row)

@@ -163,6 +163,6 @@ async def forwards() -> MigrationManager:
         )
         + secure("api_key", api="SELECT, INSERT, UPDATE", operator="SELECT, INSERT, UPDATE, DELETE")
         + secure("idempotency_key", api="SELECT, INSERT, DELETE", worker="SELECT, DELETE")
-        + secure("audit", api="SELECT, INSERT", operator="SELECT, INSERT", worker="INSERT")
+        + secure("audit", api="SELECT, INSERT", operator="SELECT, INSERT", worker="SELECT, INSERT")
         + CATALOGUE,
     )
