@@ -13,11 +13,11 @@ import msgspec
 from api.services.audit import Witness, record
 from shared.contracts.deliveries import Attempt, DeliveredEvent, Delivery, DeliveryDetail
 from shared.contracts.integrations import QueuedTest
-from shared.contracts.payloads import SCHEMA_VERSION, TEST_MESSAGE, Envelope, TestData
 from shared.contracts.words import SCOPE_OF, DeliveryStatus, EventType
 from shared.data.audit import Act
 from shared.data.connection import Row
 from shared.data.session import TenantSession
+from shared.domain.mappers import data_of_test, envelope
 from shared.domain.uuid7 import floor, instant_of
 from shared.errors import ConflictError, NotFoundError
 
@@ -244,13 +244,7 @@ async def queue_tests(
 async def _queue_test(session: TenantSession, integration: Row, *, witness: Witness) -> QueuedTest:
     now = witness.clock()
     event_id, delivery_id = witness.ids(), witness.ids()
-    envelope = Envelope(
-        type=EventType.TEST,
-        timestamp=now.replace(microsecond=0),
-        scope=None,
-        schema_version=SCHEMA_VERSION,
-        data=msgspec.Raw(msgspec.json.encode(TestData(message=TEST_MESSAGE))),
-    )
+    body = envelope(EventType.TEST, now, data_of_test())
     await session.connection.execute(
         """
         INSERT INTO event (tenant_id, id, type, scope, occurred_at, body)
@@ -260,7 +254,7 @@ async def _queue_test(session: TenantSession, integration: Row, *, witness: Witn
         event_id,
         EventType.TEST,
         now,
-        msgspec.json.encode(envelope),
+        body,
     )
     await _start(session, delivery_id, integration["id"], event_id, replay_of=None)
     return QueuedTest(

@@ -3,19 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from piccolo.columns.combination import Where
 
 from shared.contracts.templates import Template
-from shared.data.connection import Row
 from shared.data.session import TenantSession
+from shared.data.tables import Integration
 from shared.errors import ConflictError, NotFoundError
 
-_COLUMNS = """id, integration_key, label, description, is_enabled, disabled_reason, scopes, format,
-  subject, template, signature, webhook_host, url_hint, headers, secret_header_names, auth_kind,
-  sealed_config, sealed_secret, sealed_previous_secret, previous_secret_until, version,
-  created_at, updated_at"""
+_COLUMNS = Integration.all_columns(exclude=[Integration.tenant_id, Integration.deleted_at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +48,12 @@ class Stored:
 
 async def newest(session: TenantSession, *, before: UUID | None, limit: int) -> list[Stored]:
     """Integrations that are not deleted, newest first, those made before `before`."""
-    rows = await session.connection.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM integration
-        WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
-        """,  # noqa: S608 - constant columns
-        session.tenant_id,
-        before,
-        limit,
+    earlier = [] if before is None else [Integration.id < before]
+    rows = (
+        await Integration.select(*_COLUMNS)
+        .where(*_of(session), *earlier)
+        .order_by(Integration.id, ascending=False)
+        .limit(limit)
     )
     return [_stored(row) for row in rows]
 
@@ -75,15 +71,17 @@ async def read(
     Raises:
         NotFoundError: one of them is not there, or was deleted.
     """
-    rows = await session.connection.fetch(
-        f"""
-        SELECT {_COLUMNS} FROM integration
-        WHERE tenant_id = $1 AND id = ANY($2) AND deleted_at IS NULL
-        ORDER BY id {"FOR UPDATE" if is_to_change else ""}
-        """,  # noqa: S608 - constant columns
-        session.tenant_id,
-        list(ids),
-    )
+    if not ids:
+        return []
+    chosen = (*_of(session), Integration.id.is_in(list(ids)))
+    if is_to_change:
+        await (
+            Integration.select(Integration.id)
+            .where(*chosen)
+            .order_by(Integration.id)
+            .lock_rows("UPDATE")
+        )
+    rows = await Integration.select(*_COLUMNS).where(*chosen).order_by(Integration.id)
     if len(rows) != len(ids):
         raise NotFoundError
     return [_stored(row) for row in rows]
@@ -131,54 +129,54 @@ async def insert(session: TenantSession, stored: Stored) -> None:
 
 async def update(session: TenantSession, stored: Stored) -> None:
     """Write everything of a row that may change."""
-    await session.connection.execute(
-        """
-        UPDATE integration SET label = $3, description = $4, is_enabled = $5, disabled_reason = $6,
-          scopes = $7, format = $8, signature = $9, webhook_host = $10, url_hint = $11,
-          headers = $12, secret_header_names = $13, auth_kind = $14, sealed_config = $15,
-          sealed_secret = $16, sealed_previous_secret = $17, previous_secret_until = $18,
-          version = $19, updated_at = $20, subject = $21, template = $22
-        WHERE tenant_id = $1 AND id = $2
-        """,
-        session.tenant_id,
-        stored.id,
-        stored.label,
-        stored.description,
-        stored.is_enabled,
-        stored.disabled_reason,
-        stored.scopes,
-        stored.format,
-        stored.signature,
-        stored.webhook_host,
-        stored.url_hint,
-        _json(stored.headers),
-        stored.secret_header_names,
-        stored.auth_kind,
-        stored.sealed_config,
-        stored.sealed_secret,
-        stored.sealed_previous_secret,
-        stored.previous_secret_until,
-        stored.version,
-        stored.updated_at,
-        stored.subject,
-        _template_json(stored.template),
-    )
+    await Integration.update(
+        {
+            Integration.label: stored.label,
+            Integration.description: stored.description,
+            Integration.is_enabled: stored.is_enabled,
+            Integration.disabled_reason: stored.disabled_reason,
+            Integration.scopes: stored.scopes,
+            Integration.format: stored.format,
+            Integration.signature: stored.signature,
+            Integration.webhook_host: stored.webhook_host,
+            Integration.url_hint: stored.url_hint,
+            Integration.headers: _json(stored.headers),
+            Integration.secret_header_names: stored.secret_header_names,
+            Integration.auth_kind: stored.auth_kind,
+            Integration.sealed_config: stored.sealed_config,
+            Integration.sealed_secret: stored.sealed_secret,
+            Integration.sealed_previous_secret: stored.sealed_previous_secret,
+            Integration.previous_secret_until: stored.previous_secret_until,
+            Integration.version: stored.version,
+            Integration.updated_at: stored.updated_at,
+            Integration.subject: stored.subject,
+            Integration.template: _template_json(stored.template),
+        }
+    ).where(*_of(session), Integration.id == stored.id)
 
 
 async def empty(session: TenantSession, integration_id: UUID, *, now: datetime) -> None:
     """Mark a row as deleted and forget its secrets."""
-    await session.connection.execute(
-        """
-        UPDATE integration SET deleted_at = $3, updated_at = $3, is_enabled = false,
-          subject = NULL, template = NULL, headers = '{}', sealed_config = NULL,
-          sealed_secret = NULL, sealed_previous_secret = NULL, previous_secret_until = NULL,
-          version = version + 1
-        WHERE tenant_id = $1 AND id = $2
-        """,
-        session.tenant_id,
-        integration_id,
-        now,
-    )
+    await Integration.update(
+        {
+            Integration.deleted_at: now,
+            Integration.updated_at: now,
+            Integration.is_enabled: False,
+            Integration.subject: None,
+            Integration.template: None,
+            Integration.headers: "{}",
+            Integration.sealed_config: None,
+            Integration.sealed_secret: None,
+            Integration.sealed_previous_secret: None,
+            Integration.previous_secret_until: None,
+            Integration.version: Integration.version + 1,
+        }
+    ).where(*_of(session), Integration.id == integration_id)
+
+
+def _of(session: TenantSession) -> tuple[Where, Where]:
+    """Which rows are the tenant's and still there."""
+    return (Integration.tenant_id == session.tenant_id, Integration.deleted_at.is_null())
 
 
 def _json(headers: Mapping[str, str]) -> str:
@@ -189,8 +187,7 @@ def _template_json(template: Template | None) -> str | None:
     return None if template is None else msgspec.json.encode(template).decode()
 
 
-def _stored(row: Row) -> Stored:
-    values = dict(row.items())
+def _stored(values: dict[str, Any]) -> Stored:
     values["headers"] = msgspec.json.decode(values["headers"], type=dict[str, str])
     if values["template"] is not None:
         values["template"] = msgspec.json.decode(values["template"], type=Template)

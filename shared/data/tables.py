@@ -10,10 +10,8 @@ from piccolo.columns import (
     Array,
     Boolean,
     Bytea,
-    Date,
     DoublePrecision,
     Integer,
-    SmallInt,
     Text,
     Timestamptz,
 )
@@ -95,20 +93,6 @@ class AdoptionSubDimension(Table, tablename="adoption_sub_dimension", db=DB):
     power_from = DoublePrecision(default=0.0)
 
 
-class UpliftPlan(Table, tablename="uplift_plan", db=DB):
-    """An uplift plan as it stands after its newest observation."""
-
-    tenant_id = UUID(default=None)
-    id = UUID(primary_key=True, default=None)
-    title = Text()
-    status = Text()
-    starts_on = Date(null=True, default=None)
-    target_on = Date(null=True, default=None)
-    created_at = Timestamptz(default=None)
-    changed_at = Timestamptz(default=None)
-    observation_id = UUID(default=None)
-
-
 class Integration(Table, tablename="integration", db=DB):
     """Where a tenant wants events sent; a deleted one stays, emptied of its secrets."""
 
@@ -137,15 +121,3 @@ class Integration(Table, tablename="integration", db=DB):
     created_at = Timestamptz(default=None)
     updated_at = Timestamptz(default=None)
     deleted_at = Timestamptz(null=True, default=None)
-
-
-class DeliveryDue(Table, tablename="delivery_due", db=DB):
-    """The queue: a row exists only while its delivery is undelivered."""
-
-    integration_id = UUID(default=None)
-    id = UUID(primary_key=True, default=None)
-    tenant_id = UUID(default=None)
-    event_id = UUID(default=None)
-    attempt_count = SmallInt(default=0)
-    next_attempt_at = Timestamptz(null=True, default=None)
-    replay_of = UUID(null=True, default=None)
