@@ -94,7 +94,7 @@ def _at_risk(overviews: Sequence[Overview], now: datetime) -> list[TenantRisk]:
     ]
     return sorted(
         found,
-        key=lambda one: (_URGENCY[one.severity], -(one.age_days or 0.0), one.tenant_name),
+        key=lambda one: (_URGENCY[one.severity], -(one.age_days or 0.0), one.tenant_name, one.code),
     )
 
 
