@@ -18,6 +18,7 @@ from api.answer_headers import complete_headers
 from api.authentication import Authentication, Authenticator
 from api.bodies import MAXIMUM_BYTES, JsonRequest
 from api.controllers.audit import AuditController
+from api.controllers.catalog import CatalogController
 from api.controllers.deliveries import DeliveryController
 from api.controllers.documentation import DocumentationController
 from api.controllers.event_types import EventTypeController
@@ -47,6 +48,7 @@ DISTRIBUTION = "guardian-z07"
 
 CONTROLLERS: Sequence[ControllerRouterHandler] = (
     AuditController,
+    CatalogController,
     DeliveryController,
     EventTypeController,
     IntegrationController,

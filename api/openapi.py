@@ -204,8 +204,10 @@ def _operation(operation: Operation, kinds: _Kinds) -> dict[str, Any]:
 
 def _parameters(operation: Operation, kinds: _Kinds) -> Iterator[dict[str, Any]]:
     in_path = set(re.findall(r"\{(\w+)\}", operation.path))
+    known = operation.handler.parsed_fn_signature.parameters
     for name in sorted(in_path):
-        yield {"name": name, "in": "path", "required": True, "schema": kinds.place(UUID)}
+        kind = known[name].annotation
+        yield {"name": name, "in": "path", "required": True, "schema": kinds.place(kind)}
     if not operation.is_open:
         yield {
             "name": WORKSPACE,

@@ -18,6 +18,15 @@ from uuid import UUID
 import msgspec
 
 from shared.contracts.audit import AuditEntry
+from shared.contracts.catalogue import (
+    CapabilityEntry,
+    CatalogueListing,
+    EditionEntry,
+    NewCapability,
+    NewEdition,
+    NewSubDimension,
+    SubDimensionEntry,
+)
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.event_types import EventTypeInfo
 from shared.contracts.integrations import (
@@ -304,6 +313,22 @@ class GuardianClient:
     async def delete_tenant(self, tenant_id: UUID) -> None:
         """Remove one with all its data; operators only."""
         await self._exchange("DELETE", f"/tenants/{tenant_id}")
+
+    async def catalogue(self) -> CatalogueListing:
+        """All that may be scored; operators only."""
+        return await self._get(CatalogueListing, "/catalog")
+
+    async def put_capability(self, key: str, new: NewCapability) -> CapabilityEntry:
+        """Register or change one; operators only."""
+        return await self._send(CapabilityEntry, "PUT", f"/catalog/capabilities/{key}", new)
+
+    async def put_edition(self, key: str, new: NewEdition) -> EditionEntry:
+        """Register or change one; operators only."""
+        return await self._send(EditionEntry, "PUT", f"/catalog/editions/{key}", new)
+
+    async def put_sub_dimension(self, key: str, new: NewSubDimension) -> SubDimensionEntry:
+        """Register or change `<dimension>.<sub_dimension>`; operators only."""
+        return await self._send(SubDimensionEntry, "PUT", f"/catalog/dimensions/{key}", new)
 
     async def observe_readiness(
         self, seen: ReadinessObservation, *, idempotency_key: str | None = None
