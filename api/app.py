@@ -22,6 +22,7 @@ from api.controllers.catalog import CatalogController
 from api.controllers.deliveries import DeliveryController
 from api.controllers.documentation import DocumentationController
 from api.controllers.event_types import EventTypeController
+from api.controllers.exports import ExportController
 from api.controllers.health import HealthController
 from api.controllers.integrations import IntegrationController
 from api.controllers.keys import KeyController
@@ -55,6 +56,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     KeyController,
     NarrativeController,
     StatsController,
+    ExportController,
     ObservationController,
     SuccessController,
     TenantController,

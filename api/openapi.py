@@ -21,6 +21,7 @@ from litestar.routes import HTTPRoute
 from litestar.typing import FieldDefinition
 from msgspec import Meta
 
+from api.conditional import CONDITIONAL
 from api.guards import WORKSPACE
 from api.problems import MEDIA_TYPE
 from shared.contracts.problems import Problem
@@ -194,6 +195,9 @@ def _operation(operation: Operation, kinds: _Kinds) -> dict[str, Any]:
         "responses": _responses(operation, kinds),
         "security": [] if operation.is_open else [{SCHEME: list[str]()}],
     }
+    for media_type in handler.opt.get("reads", ()):
+        content = {media_type: {"schema": {"type": "string"}}}
+        told["requestBody"] = {"required": True, "content": content}
     if body is not None:
         told["requestBody"] = {
             "required": not (body.is_optional or body.has_default),
@@ -216,6 +220,14 @@ def _parameters(operation: Operation, kinds: _Kinds) -> Iterator[dict[str, Any]]
             "description": "The tenant; an operator's key must name one on a tenant's routes.",
             "schema": kinds.place(UUID),
         }
+    if operation.handler.opt.get(CONDITIONAL):
+        yield {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "description": "An `ETag` of before.",
+            "schema": {"type": "string"},
+        }
     for field in operation.handler.parsed_fn_signature.parameters.values():
         given = field.kwarg_definition
         if not isinstance(given, (QueryParameter, HeaderParameter)):
@@ -235,6 +247,8 @@ def _responses(operation: Operation, kinds: _Kinds) -> dict[str, Any]:
     answered = _answered(handler)
     if answered is not None:
         success["content"] = {"application/json": {"schema": kinds.place(answered)}}
+    for media_type in handler.opt.get("also_answers", ()):
+        success.setdefault("content", {})[media_type] = {"schema": {"type": "string"}}
     refusals = set(_ALWAYS)
     if not operation.is_open:
         refusals |= _WITH_KEY | {HTTPStatus.NOT_FOUND}
@@ -243,7 +257,10 @@ def _responses(operation: Operation, kinds: _Kinds) -> dict[str, Any]:
     if operation.method not in _READING:
         refusals |= _WITH_CHANGE
     problem = {MEDIA_TYPE: {"schema": kinds.place(Problem)}}
-    return {str(handler.status_code): success} | {
+    told = {str(handler.status_code): success}
+    if handler.opt.get(CONDITIONAL):
+        told["304"] = {"description": "The caller has it already, by its `If-None-Match`."}
+    return told | {
         str(int(status)): {"description": _REFUSALS[status], "content": problem}
         for status in sorted(refusals)
     }

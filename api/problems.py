@@ -110,5 +110,8 @@ def _refused_parameters(error: ValidationException) -> list[FieldError]:
     """Litestar judges queries, paths and headers; its sentences are msgspec's."""
     extra = cast("object", error.extra)
     told = cast("list[dict[str, str]]", extra) if isinstance(extra, list) else []
-    named = [field_error(one.get("message", ""), path=one.get("key", "query")) for one in told]
+    named = [
+        field_error(one.get("message", ""), path=one.get("key", "query").rstrip("_"))
+        for one in told
+    ]
     return named or [FieldError("query", "invalid", "A parameter does not fit.")]

@@ -250,6 +250,7 @@ class ObservationController(Controller):
             raise TooLargeError
         results: list[LineResult] = []
         number = 0
+        opt={"reads": ("application/x-ndjson",)},
         async for lines in batches.chunks(request.stream()):
             results += await desk.accept_lines(
                 lines, number=number, has_events=events, key=idempotency_key

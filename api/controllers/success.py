@@ -11,7 +11,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from api.conditional import private_answer
+from api.conditional import CONDITIONAL, private_answer
 from api.guards import requires
 from api.principal import Principal
 from api.services.catalogue import Catalogues
@@ -33,7 +33,7 @@ class SuccessController(Controller):
     tags = ["success"]
     guards = [requires(Role.READER)]
 
-    @get("/overview", summary="How the tenant stands")
+    @get("/overview", summary="How the tenant stands", opt={CONDITIONAL: True})
     async def overview(
         self,
         request: Caller,
@@ -49,7 +49,7 @@ class SuccessController(Controller):
         same = msgspec.structs.replace(told, as_of=_minute(now))
         return private_answer(request, told, identity=same)
 
-    @get("/history", summary="How the tenant came to stand there")
+    @get("/history", summary="How the tenant came to stand there", opt={CONDITIONAL: True})
     async def history(
         self,
         request: Caller,
@@ -75,7 +75,12 @@ class SuccessController(Controller):
         same = msgspec.structs.replace(told, as_of=_minute(now))
         return private_answer(request, told, identity=same)
 
-    @get("/portfolio", guards=[requires(Role.OPERATOR)], summary="How all tenants stand")
+    @get(
+        "/portfolio",
+        guards=[requires(Role.OPERATOR)],
+        summary="How all tenants stand",
+        opt={CONDITIONAL: True},
+    )
     async def portfolio(
         self,
         request: Caller,

@@ -414,7 +414,8 @@ WITH stored AS (
   SELECT $1, $5, $11, $8, $12, $13, $6, $6, stored.id FROM stored
   ON CONFLICT (tenant_id, id) DO UPDATE SET title = EXCLUDED.title, status = EXCLUDED.status,
     starts_on = EXCLUDED.starts_on, target_on = EXCLUDED.target_on,
-    changed_at = EXCLUDED.changed_at, observation_id = EXCLUDED.observation_id
+    changed_at = EXCLUDED.changed_at, observation_id = EXCLUDED.observation_id,
+    stored_at = EXCLUDED.stored_at
   RETURNING xmax = 0 AS is_new
 ), begun AS (
   SELECT LEAST($6, min(completed_at)) AS at FROM unnest($19::timestamptz[]) AS one (completed_at)

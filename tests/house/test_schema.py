@@ -12,6 +12,7 @@ from shared.data.policies import ROLES
 
 WITHOUT_FOREIGN_KEY = {
     "audit": "it outlives what it tells about",
+    "tombstone": "it outlives what it tells about",
 }
 
 TENANT_TABLES = """
