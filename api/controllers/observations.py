@@ -234,6 +234,7 @@ class ObservationController(Controller):
         status_code=HTTP_202_ACCEPTED,
         request_max_body_size=None,  # lines and bytes are counted as they come
         summary="Tell many observations, a JSON line each",
+        opt={"reads": ("application/x-ndjson",)},
     )
     async def batch(
         self,
@@ -250,7 +251,6 @@ class ObservationController(Controller):
             raise TooLargeError
         results: list[LineResult] = []
         number = 0
-        opt={"reads": ("application/x-ndjson",)},
         async for lines in batches.chunks(request.stream()):
             results += await desk.accept_lines(
                 lines, number=number, has_events=events, key=idempotency_key
