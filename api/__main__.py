@@ -21,7 +21,7 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
-from api.app import create_app
+from api.app import METRICS, create_app
 from api.logs import log_requests
 from api.services.narratives import Respondent
 from api.settings import Settings, load_settings
@@ -110,7 +110,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             entropy=os.urandom,
             respondent=Respondent(settings.ai_model, settings.ai_effort),
         )
-        await _listen(log_requests(app), listener)
+        await _listen(app.state[METRICS].measured(log_requests(app)), listener)
     finally:
         await redis.aclose()
         await close_pool()

@@ -26,12 +26,14 @@ from api.controllers.exports import ExportController
 from api.controllers.health import HealthController
 from api.controllers.integrations import IntegrationController
 from api.controllers.keys import KeyController
+from api.controllers.metrics import MetricsController
 from api.controllers.narratives import NarrativeController
 from api.controllers.observations import ObservationController
 from api.controllers.stats import StatsController
 from api.controllers.success import SuccessController
 from api.controllers.tenants import TenantController
 from api.guards import tenant_of
+from api.metrics import Metrics
 from api.openapi import ROOT
 from api.principal import Principal
 from api.problems import refuse
@@ -46,6 +48,8 @@ from shared.domain.uuid7 import Ids
 from shared.jobs import Jobs, WakeUps
 
 DISTRIBUTION = "guardian-z07"
+METRICS = "metrics"
+"""Under this name the application's state holds its `Metrics`."""
 
 CONTROLLERS: Sequence[ControllerRouterHandler] = (
     AuditController,
@@ -94,6 +98,7 @@ def create_app(
     """
     authenticator = Authenticator(pepper=pepper, clock=clock)
     jobs = Jobs(redis)
+    metrics = Metrics()
 
     def witness(request: Request[Principal, Any, State]) -> Witness:
         return witness_of(request.scope, request.user, clock=clock, ids=ids)
@@ -112,6 +117,7 @@ def create_app(
         "entropy": entropy,
         "ids": ids,
         "jobs": jobs,
+        "metrics": metrics,
         "pepper": pepper,
         "redis": redis,
         "respondent": respondent,
@@ -128,6 +134,7 @@ def create_app(
         [
             Router(ROOT, route_handlers=[*CONTROLLERS, *OPEN_CONTROLLERS]),
             *OPEN_CONTROLLERS,
+            MetricsController,
         ],
         dependencies={
             **{name: _always(value) for name, value in given.items()},
@@ -143,7 +150,7 @@ def create_app(
         request_class=JsonRequest,
         request_max_body_size=MAXIMUM_BYTES,
         openapi_config=None,
-        state=State({"version": version(DISTRIBUTION)}),
+        state=State({"version": version(DISTRIBUTION), METRICS: metrics}),
         logging_config=None,
     )
 

@@ -7,7 +7,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.request_ids import request_id
 
-_PROBES = frozenset({"/health/live", "/health/ready"})
+_PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 log = logging.getLogger("guardian.api")
 

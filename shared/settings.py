@@ -128,6 +128,29 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=300, description="How long SIGTERM waits for requests in flight."),
     ] = 20.0
+    guardian_worker_metrics_host: Annotated[
+        str, Meta(description="Address at which `/metrics` of the worker listens.")
+    ] = "127.0.0.1"
+    guardian_worker_metrics_port: Annotated[
+        int,
+        Meta(
+            ge=0, le=65535, description="Port of the worker's `/metrics`, one per worker; 0: none."
+        ),
+    ] = 0
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long history is kept."""
+
+    guardian_retention_days: Annotated[
+        int,
+        Meta(
+            ge=31,
+            le=36_500,
+            description="Events and attempts go, a whole month at a time, once all of the month "
+            "is older; what is undelivered stays, and so do the counters.",
+        ),
+    ] = 90
 
 
 class AiSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +232,7 @@ GROUPS: tuple[type[msgspec.Struct], ...] = (
     EgressSettings,
     ApiSettings,
     WorkerSettings,
+    RetentionSettings,
     AiSettings,
     ConsoleSettings,
     RuntimeSettings,

@@ -11,7 +11,14 @@ from collections.abc import Callable
 from shared.data.connection import Connection, connect
 
 TEMPLATE = "template_guardian"
-KEPT = ("migration", "capability", "edition", "adoption_sub_dimension", "shard_lease")
+KEPT = (
+    "migration",
+    "capability",
+    "edition",
+    "adoption_sub_dimension",
+    "shard_lease",
+    "system_state",
+)
 VACUUM_FROM_ROWS = 500
 
 _FINGERPRINT = """
@@ -106,4 +113,5 @@ async def _empty(database: Connection) -> list[str]:
             "UPDATE shard_lease SET owner = NULL, epoch = 0, until = '-infinity' "
             "WHERE owner IS NOT NULL OR epoch <> 0"
         )
+        await database.execute("UPDATE system_state SET paused_since = NULL, paused_reason = NULL")
     return large

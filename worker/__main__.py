@@ -68,13 +68,35 @@ async def _work(settings: Settings) -> None:
         except OUTAGE as error:
             log.warning("partitions are made later: %s", type(error).__name__)
         async with _desk(settings.ai) as desk:
-            house = asyncio.create_task(keep_house(settings.redis.redis_url, clock=_now, desk=desk))
+            house = asyncio.create_task(
+                keep_house(
+                    settings.redis.redis_url,
+                    clock=_now,
+                    desk=desk,
+                    retention_days=settings.retention_days,
+                )
+            )
             try:
-                await _pump(settings, transport).run(stop)
+                pump = _pump(settings, transport)
+                async with _telling(settings, pump):
+                    await pump.run(stop)
             finally:
                 house.cancel()
                 await asyncio.gather(house, return_exceptions=True)
     log.info("worker stopped")
+
+
+@asynccontextmanager
+async def _telling(settings: Settings, pump: Pump) -> AsyncGenerator[None, None]:
+    port = settings.worker.guardian_worker_metrics_port
+    if not port:
+        yield
+        return
+    # Who is not scraped pays nothing for it.
+    from worker.metrics import Metrics, serve  # noqa: PLC0415
+
+    async with serve(Metrics(pump), settings.worker.guardian_worker_metrics_host, port):
+        yield
 
 
 @asynccontextmanager

@@ -1,13 +1,19 @@
 """What is kept, and for how long: partitions made ahead, remains of no further use removed."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from shared.data.lifecycle import LifecycleRun, run_lifecycle
 from shared.data.session import working
 
 MONTHS_AHEAD = 4
 IDEMPOTENCY_KEYS_LIVE = timedelta(days=30)
 SILENT_WORKERS_LIVE = timedelta(hours=1)
 BATCH = 5000
+
+log = logging.getLogger("guardian.house")
 
 
 async def make_partitions(now: datetime) -> int:
@@ -16,6 +22,13 @@ async def make_partitions(now: datetime) -> int:
         return await session.connection.fetchval(
             "SELECT guardian_make_partitions($1::date, $2)", now.date(), MONTHS_AHEAD
         )
+
+
+async def let_history_go(now: datetime, *, days: int, ids: Callable[[], UUID]) -> LifecycleRun:
+    """Drop the months that are older than `days` in whole, fold old counters, keep a record."""
+    done = await run_lifecycle(working, now=now, days=days, ids=ids, actor="worker")
+    log.info("months dropped: %d, held back: %d", len(done.dropped), len(done.held))
+    return done
 
 
 async def forget_idempotency_keys(now: datetime, *, batch: int = BATCH) -> int:

@@ -10,6 +10,7 @@ from shared.settings import (
     DatabaseSettings,
     EgressSettings,
     RedisSettings,
+    RetentionSettings,
     RuntimeSettings,
     SealSettings,
     WorkerSettings,
@@ -25,6 +26,7 @@ class Settings:
     redis: RedisSettings
     worker: WorkerSettings
     ai: AiSettings
+    retention_days: int
     ring: KeyRing
     egress: EgressRules
     ca_file: str | None
@@ -43,6 +45,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         redis=load(RedisSettings, env),
         worker=load(WorkerSettings, env),
         ai=load(AiSettings, env),
+        retention_days=load(RetentionSettings, env).guardian_retention_days,
         ring=KeyRing.parse(load(SealSettings, env).guardian_key_ring),
         egress=EgressRules.parse(
             nets=egress.guardian_egress_allow_nets,

@@ -16,6 +16,7 @@ from arq.cron import CronJob, cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from shared.domain.uuid7 import Ids
 from shared.jobs import arq_settings, decode_job, encode_job
 from worker import narratives, retention
 from worker.narratives import Desk
@@ -28,12 +29,19 @@ JOB_TIMEOUT_S = 600
 log = logging.getLogger("guardian.house")
 
 Context = dict[Any, Any]
-"""arq's bag of things; ours are `clock` and `desk`."""
+"""arq's bag of things; ours are `clock`, `desk` and `retention_days`."""
 
 
 async def make_partitions(ctx: Context) -> int:
     """Keep the partitions of the coming months ready."""
     return await retention.make_partitions(_now(ctx))
+
+
+async def let_history_go(ctx: Context) -> int:
+    """Drop the months that are older than the policy keeps."""
+    clock = ctx["clock"]
+    done = await retention.let_history_go(clock(), days=ctx["retention_days"], ids=Ids(clock))
+    return len(done.dropped)
 
 
 async def forget_idempotency_keys(ctx: Context) -> int:
@@ -67,7 +75,12 @@ async def forget_narratives(ctx: Context) -> int:
 
 
 async def keep_house(
-    redis_url: str, *, clock: Callable[[], datetime], desk: Desk, pause_s: float = PAUSE_S
+    redis_url: str,
+    *,
+    clock: Callable[[], datetime],
+    desk: Desk,
+    retention_days: int,
+    pause_s: float = PAUSE_S,
 ) -> None:
     """Run the jobs when their time comes, until cancelled.
 
@@ -75,6 +88,7 @@ async def keep_house(
         redis_url: where arq keeps its jobs.
         clock: handed to the jobs.
         desk: what narratives are written with.
+        retention_days: how long events and attempts are kept.
         pause_s: after Redis was lost, before it is tried again.
     """
     is_news = True
@@ -88,7 +102,7 @@ async def keep_house(
             handle_signals=False,
             job_timeout=JOB_TIMEOUT_S,
             keep_result=0,
-            ctx={"clock": clock, "desk": desk},
+            ctx={"clock": clock, "desk": desk, "retention_days": retention_days},
             job_serializer=encode_job,
             job_deserializer=decode_job,
             timezone=UTC,
@@ -114,6 +128,7 @@ async def keep_house(
 def _schedule() -> list[CronJob]:
     return [
         cron(make_partitions, hour=3, minute=7),
+        cron(let_history_go, hour=3, minute=47),
         cron(forget_idempotency_keys, hour=3, minute=17),
         cron(forget_silent_workers, minute=27),
         cron(tell_waiting_narratives, second=41),

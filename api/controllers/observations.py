@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from api.guards import requires
+from api.metrics import Metrics
 from api.principal import Principal
 from api.services import batches
 from api.services.batches import Numbered
@@ -46,8 +47,15 @@ IdempotencyKey = Annotated[
 ]
 
 
-Store = Callable[[TenantSession, Intake], Awaitable[tuple[bytes, frozenset[UUID]]]]
-"""What is done once: its answer, and the integrations that have something due afterwards."""
+class Stored(NamedTuple):
+    """What was done once: its answer, who has something due afterwards, observations stored."""
+
+    answer: bytes
+    woken: frozenset[UUID]
+    number: int
+
+
+Store = Callable[[TenantSession, Intake], Awaitable[Stored]]
 
 
 class Desk:
@@ -62,6 +70,7 @@ class Desk:
         ids: Ids,
         clock: Callable[[], datetime],
         wake_ups: WakeUps,
+        metrics: Metrics,
     ) -> None:
         """Take what the application provides."""
         self._request = request
@@ -70,6 +79,7 @@ class Desk:
         self._ids = ids
         self._clock = clock
         self._wake_ups = wake_ups
+        self._metrics = metrics
 
     async def accept(self, told: Told, *, key: str | None) -> ObservationReceipt:
         """Store one observation; the receipt is a promise that each delivery will be tried.
@@ -78,9 +88,9 @@ class Desk:
             InvalidError, ConflictError, PayloadRefusedError: nothing is stored.
         """
 
-        async def store(session: TenantSession, intake: Intake) -> tuple[bytes, frozenset[UUID]]:
+        async def store(session: TenantSession, intake: Intake) -> Stored:
             accepted = await ingest(session, told, intake=intake)
-            return msgspec.json.encode(accepted.receipt), accepted.woken
+            return Stored(msgspec.json.encode(accepted.receipt), accepted.woken, 1)
 
         body = await self._request.body() if key is not None else b""
         kept = repeatable(key, route=self._route(), body=body)
@@ -92,9 +102,10 @@ class Desk:
     ) -> list[LineResult]:
         """Store chunk `number` of a batch."""
 
-        async def store(session: TenantSession, intake: Intake) -> tuple[bytes, frozenset[UUID]]:
+        async def store(session: TenantSession, intake: Intake) -> Stored:
             results, woken = await batches.store_chunk(session, lines, intake=intake)
-            return msgspec.json.encode(results), woken
+            count = sum(one.receipt is not None for one in results)
+            return Stored(msgspec.json.encode(results), woken, count)
 
         content = b"\n".join(one.content for one in lines if isinstance(one.content, bytes))
         route = f"{self._route()} events={has_events}"
@@ -105,7 +116,7 @@ class Desk:
     async def _once(self, kept: Repeatable | None, store: Store, *, has_events: bool) -> bytes:
         """Do the work and keep its answer, or find the answer given before."""
         now = self._clock()
-        woken: frozenset[UUID] = frozenset()
+        stored: Stored | None = None
         try:
             async with acting_for(self._tenant_id) as session:
                 answer = await remembered(session, kept, now=now) if kept else None
@@ -114,14 +125,17 @@ class Desk:
                     intake = Intake(
                         catalogue=catalogue, ids=self._ids, now=now, has_events=has_events
                     )
-                    answer, woken = await store(session, intake)
+                    stored = await store(session, intake)
+                    answer = stored.answer
                     if kept:
                         await remember(session, kept, answer, now=now)
         except ConflictError as conflict:
             if kept is None:
                 raise
             return await self._twin_answer(kept, conflict)
-        self._wake_ups.wake(woken)
+        if stored is not None:
+            self._wake_ups.wake(stored.woken)
+            self._metrics.stored(stored.number)
         return answer
 
     async def _twin_answer(self, kept: Repeatable, conflict: ConflictError) -> bytes:
@@ -144,6 +158,7 @@ def desk(
     ids: NamedDependency[Ids],
     clock: NamedDependency[Callable[[], datetime]],
     wake_ups: NamedDependency[WakeUps],
+    metrics: NamedDependency[Metrics],
 ) -> Desk:
     """Open the desk for one request."""
     return Desk(
@@ -153,6 +168,7 @@ def desk(
         ids=ids,
         clock=clock,
         wake_ups=wake_ups,
+        metrics=metrics,
     )
 
 

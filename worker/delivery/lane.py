@@ -63,6 +63,11 @@ class Lane:
         """How many requests may be under way while there is room for everybody."""
         return int(self._cap)
 
+    @property
+    def breaker_state(self) -> State:
+        """What the breaker lets through."""
+        return self._breaker.state
+
     def is_idle(self, now: datetime) -> bool:
         """Whether forgetting it would lose nothing."""
         return not self.busy and not self._is_slowed(now) and self._breaker.state is State.CLOSED

@@ -7,7 +7,7 @@ shard next finds it again.
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ import asyncpg
 
 from shared.domain.sealing import KeyRing
 from shared.errors import UnavailableError
+from worker.delivery.breaker import State
 from worker.delivery.claim import Claim, Want, claim, look
 from worker.delivery.lane import START, Lane
 from worker.delivery.leases import Leases, shard_of
 from worker.delivery.outcome import Again, Discard, Fault, Outcome, judge
+from worker.delivery.pause import is_paused
 from worker.delivery.prepare import Due, Endpoint, prepare, unsent_reason
 from worker.delivery.retry import SCHEDULE
 from worker.delivery.send import Transport
@@ -106,6 +108,8 @@ class Pump:
         self._records: list[Record] = []
         self._looks = 0
         self._is_draining = False
+        # Until the first look has told: a database restored a moment ago must not be delivered.
+        self._is_paused = True
         self._claim_now = asyncio.Event()
         self._look_now = asyncio.Event()
         self._beat_now = asyncio.Event()
@@ -113,6 +117,32 @@ class Pump:
         self._is_quiet = asyncio.Event()
         self.is_ready = asyncio.Event()
         """Set once the first shards are held."""
+        self.watchers: list[Callable[[Record], None]] = []
+        """Told of each outcome once it is settled."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether deliveries are held back by the operator, or the queue was never looked at."""
+        return self._is_paused
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._sending)
+
+    @property
+    def unsettled(self) -> int:
+        """Outcomes not yet written down."""
+        return len(self._records)
+
+    @property
+    def shards(self) -> int:
+        """Shards for which something may be begun now."""
+        return len(self._means.leases.working_shards())
+
+    def breakers(self) -> Counter[State]:
+        """How many of the integrations in memory have their breaker in which state."""
+        return Counter(lane.breaker_state for lane in self._lanes.values())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`, then let what is under way end, settle it and hand the shards back.
@@ -164,6 +194,7 @@ class Pump:
     async def _look(self) -> None:
         shards = self._means.leases.working_shards()
         is_deep = self._looks % LOOKS_PER_DEEP_LOOK == 0
+        self._heed(is_paused=await is_paused())
         seen = await look(shards)
         self._looks += 1
         if seen.is_shard_free:
@@ -180,6 +211,17 @@ class Pump:
         for lane in self._lanes.values():
             self._line_up(lane)
         self._take_turns()
+
+    def _heed(self, *, is_paused: bool) -> None:
+        if is_paused == self._is_paused:
+            return
+        self._is_paused = is_paused
+        if is_paused:
+            log.warning("deliveries are paused by the operator")
+            for lane in self._lanes.values():
+                lane.forget_queue()
+        else:
+            self._claim_now.set()
 
     def _start_over(self) -> None:
         """Find even what became visible long after its neighbours, and forget who is idle."""
@@ -233,7 +275,7 @@ class Pump:
         pause_s = FIRST_PAUSE_S
         while True:
             await self._claim_now.wait()
-            lanes = self._next_lanes()
+            lanes = [] if self._is_paused else self._next_lanes()
             if not lanes:
                 self._claim_now.clear()
                 continue
@@ -317,7 +359,7 @@ class Pump:
         destination = lane.destination
         if not lane.queued:
             return False
-        if epoch is None or destination is None or self._is_draining:
+        if epoch is None or destination is None or self._is_draining or self._is_paused:
             lane.forget_queue()
             return False
         reason = unsent_reason(lane.first(), destination)
@@ -441,6 +483,9 @@ class Pump:
             lane.busy.discard(record.due.id)
             if record.due.id in refused:
                 lane.destination = None  # what we thought followed from the outcome may not be so
+                continue
+            for watch in self.watchers:
+                watch(record)
 
     # The end.
 

@@ -133,7 +133,8 @@ CREATE TABLE integration_hour (
     ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE integration_hour IS
-  'Counters by the hour in which a delivery was created; they survive the attempts.';
+  'Counters by the hour in which a delivery was created, after a month by the month; they survive
+   the attempts.';
 
 CREATE TABLE shard_lease (
   shard smallint PRIMARY KEY CHECK (shard BETWEEN 0 AND 63),

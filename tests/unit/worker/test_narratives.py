@@ -329,7 +329,9 @@ async def test_the_job_reaches_the_worker_through_redis(
     key = await asked_key(tenant_with_ai, clock)
     redis = open_redis(servers.redis_url)
     jobs = Jobs(redis)
-    house = asyncio.create_task(keep_house(servers.redis_url, clock=clock, desk=desk))
+    house = asyncio.create_task(
+        keep_house(servers.redis_url, clock=clock, desk=desk, retention_days=90)
+    )
     try:
         jobs.ask(narrative_job(tenant_with_ai, key))
 

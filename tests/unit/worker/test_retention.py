@@ -64,7 +64,9 @@ async def test_heartbeats_of_workers_silent_for_an_hour_go(
 @asynccontextmanager
 async def _house(redis_url: str, clock: Clock) -> AsyncGenerator[None, None]:
     desk = Desk(None, Caps(calls_per_day=1, usd_per_month=1.0), clock)
-    task = asyncio.create_task(keep_house(redis_url, clock=clock, desk=desk, pause_s=0.05))
+    task = asyncio.create_task(
+        keep_house(redis_url, clock=clock, desk=desk, retention_days=90, pause_s=0.05)
+    )
     try:
         yield
     finally:
