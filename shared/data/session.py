@@ -72,15 +72,24 @@ async def operating(*, is_read_only: bool = False) -> AsyncGenerator[OperatorSes
 
 
 @asynccontextmanager
-async def working(*, is_read_only: bool = False) -> AsyncGenerator[WorkerSession, None]:
-    """Like `acting_for`, for the worker, whose policies let it see every tenant."""
-    async with _transaction(WORKER_ROLE, None, is_read_only=is_read_only) as connection:
+async def working(
+    *, is_read_only: bool = False, setting: str = ""
+) -> AsyncGenerator[WorkerSession, None]:
+    """Like `acting_for`, for the worker, whose policies let it see every tenant.
+
+    Args:
+        is_read_only: whether PostgreSQL refuses to write.
+        setting: `SET LOCAL` statements of our own that go along with the beginning.
+    """
+    async with _transaction(
+        WORKER_ROLE, None, is_read_only=is_read_only, setting=setting
+    ) as connection:
         yield WorkerSession(connection)
 
 
 @asynccontextmanager
 async def _transaction(
-    role: str, tenant_id: UUID | None, *, is_read_only: bool
+    role: str, tenant_id: UUID | None, *, is_read_only: bool, setting: str = ""
 ) -> AsyncGenerator[Connection, None]:
     if DB.current_transaction.get() is not None:
         # Piccolo would silently join the outer transaction, and so act for the outer tenant.
@@ -91,7 +100,7 @@ async def _transaction(
     tenant = str(UUID(int=tenant_id.int)) if tenant_id else ""
     begin = (
         f"BEGIN{' READ ONLY' if is_read_only else ''};"
-        f"SET LOCAL ROLE {role}; SET LOCAL guardian.tenant_id = '{tenant}'"
+        f"SET LOCAL ROLE {role}; SET LOCAL guardian.tenant_id = '{tenant}';{setting}"
     )
     try:
         acquired = cast("PoolConnectionProxy", await DB.pool.acquire())

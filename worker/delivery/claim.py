@@ -98,9 +98,8 @@ async def claim(
     """
     ids = [want.integration_id for want in wants]
     versions = [known[one].version if one in known else 0 for one in ids]
-    async with working() as session:
+    async with working(setting=_ALONG_INDEXES) as session:
         sql = session.connection
-        await sql.execute(_ALONG_INDEXES)
         rows = await sql.fetch(_CHANGED, ids, [shard_of(one) for one in ids], versions)
         changed = {row["id"]: _destination(row, ring, user_agent) for row in rows}
         destinations = {**known, **changed}
@@ -122,8 +121,7 @@ async def claim(
 
 async def look(shards: Sequence[int]) -> Look:
     """Walk the integrations that have undelivered rows, whatever wake-ups came or did not come."""
-    async with working(is_read_only=True) as session:
-        await session.connection.execute(_ALONG_INDEXES)
+    async with working(is_read_only=True, setting=_ALONG_INDEXES) as session:
         rows = await session.connection.fetch(_WAITING, shards)
         is_shard_free = await session.connection.fetchval(_ANY_FREE)
     waiting = [Waiting(row["id"], row["version"], row["is_open"]) for row in rows]
