@@ -177,7 +177,7 @@ def _readiness_bullet(cited: _Citations) -> str:
     if FactName.READINESS_BAND in cited:
         opening = f"Readiness is in {cited[FactName.READINESS_BAND]}"
     if FactName.CAPABILITY_LOSS in cited:
-        return f"{opening}; the capability to ask about is {cited[FactName.CAPABILITY_LOSS]}."
+        return f"{opening}; the capability to look into is {cited[FactName.CAPABILITY_LOSS]}."
     if FactName.CAPABILITY_GAIN in cited:
         return f"{opening}, carried by {cited[FactName.CAPABILITY_GAIN]}."
     if FactName.CAPABILITY_WEAKEST in cited:

@@ -33,6 +33,8 @@ async def test_the_openapi_document_tells_every_route_its_refusals_and_its_stric
             )
             body = operation.get("requestBody")
             if body:
+                if list(body["content"]) == ["application/x-ndjson"]:
+                    continue  # lines, of which each is one of the bodies told elsewhere
                 name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
                 assert told["components"]["schemas"][name]["additionalProperties"] is False
     assert len(set(ids)) == len(ids)
