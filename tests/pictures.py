@@ -22,7 +22,7 @@ from tui.settings import find_server
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screens"
 SIZE = (120, 32)
-SCREENS = {"overview": "1", "integrations": "2", "deliveries": "3"}
+SCREENS = {"overview": "1", "integrations": "2", "deliveries": "3", "history": "4"}
 PATIENCE_S = 20.0
 CELL_WIDTH = 12.2
 BLANK = "&#160;"

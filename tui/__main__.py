@@ -21,6 +21,11 @@ def main() -> int:
     parser.add_argument(
         "--full-paint", action="store_true", help="write whole regions, not only changed cells"
     )
+    parser.add_argument(
+        "--glyphs",
+        choices=("braille", "blocks", "ascii"),
+        help="what charts and marks are drawn with; otherwise what the terminal can show",
+    )
     options = parser.parse_args()
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         sys.stderr.write("guardian tui: the console needs a terminal that can be drawn on.\n")
@@ -29,6 +34,7 @@ def main() -> int:
     # Textual takes 0.3 s to import, which `--help` and a missing terminal need not wait for.
     from shared.errors import GuardianError  # noqa: PLC0415 - as said above
     from tui.app import Console  # noqa: PLC0415 - as said above
+    from tui.glyphs import Glyphs, choose_glyphs  # noqa: PLC0415 - as said above
     from tui.settings import find_server  # noqa: PLC0415 - as said above
 
     refusal = ""
@@ -44,6 +50,7 @@ def main() -> int:
         env=dict(os.environ),
         refusal=refusal,
         is_full_paint=options.full_paint,
+        glyphs=Glyphs(options.glyphs) if options.glyphs else choose_glyphs(os.environ),
     )
     console.run(mouse=options.mouse)
     if console.crash:

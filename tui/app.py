@@ -19,6 +19,7 @@ from shared.client import GuardianClient
 from shared.errors import GuardianError, SettingError
 from tui.desk import Desk
 from tui.display import Changes, Frame, can_compare
+from tui.glyphs import Ascii, Glyphs
 from tui.link import Link, State
 from tui.messages import (
     Asked,
@@ -33,6 +34,7 @@ from tui.palette import THEME, Colourless
 from tui.screens.commands import Command, CommandsPane
 from tui.screens.deliveries import DeliveriesPane
 from tui.screens.delivery import DeliveryPane
+from tui.screens.history import HistoryPane
 from tui.screens.integrations import IntegrationsPane
 from tui.screens.overview import OverviewPane
 from tui.screens.pane import Pane
@@ -50,8 +52,13 @@ LEAST_HEIGHT = 16
 MEDIUM = 80
 WIDE = 110
 SAFETY = "Metadata only. No core or personal data is shown or sent."
-ROOTS = {"overview": "Overview", "integrations": "Integrations", "deliveries": "Deliveries"}
-SHORT = {"overview": "Over", "integrations": "Integ", "deliveries": "Deliv"}
+ROOTS = {
+    "overview": "Overview",
+    "integrations": "Integrations",
+    "deliveries": "Deliveries",
+    "history": "History",
+}
+SHORT = {"overview": "Over", "integrations": "Integ", "deliveries": "Deliv", "history": "Hist"}
 TIME_TO_READ = timedelta(seconds=8)
 """How long the result of a key stands before the trouble with the link takes its line."""
 
@@ -68,6 +75,7 @@ class Console(App[None]):
         Binding("1", "go('overview')", "overview"),
         Binding("2", "go('integrations')", "integrations"),
         Binding("3", "go('deliveries')", "deliveries"),
+        Binding("4", "go('history')", "history"),
         Binding("ctrl+r", "refetch", "ask now"),
         Binding("ctrl+l", "redraw", "draw everything anew"),
         Binding("question_mark", "keys", "keys that are valid here", key_display="?"),
@@ -86,6 +94,7 @@ class Console(App[None]):
         env: Mapping[str, str],
         refusal: str = "",
         is_full_paint: bool = False,
+        glyphs: Glyphs = Glyphs.BLOCKS,
         interval_s: float = 5.0,
         watch_s: float = 0.3,
     ) -> None:
@@ -98,6 +107,7 @@ class Console(App[None]):
             env: where files are kept, and whether colours are wanted.
             refusal: why one must sign in, if there is a reason.
             is_full_paint: write whole regions, as Textual does by itself.
+            glyphs: what this terminal can show.
             interval_s: seconds between two questions of the pane that is shown.
             watch_s: seconds between two looks at a delivery that is being watched.
         """
@@ -105,7 +115,7 @@ class Console(App[None]):
         self.register_theme(THEME)
         self.set_reactive(App.theme, THEME.name)
         self.animation_level = "none"
-        self.desk = Desk(clock=clock, link=Link(interval_s, dice), watch_s=watch_s)
+        self.desk = Desk(clock=clock, link=Link(interval_s, dice), watch_s=watch_s, glyphs=glyphs)
         self._server = server
         self._env = env
         self._refusal = refusal
@@ -125,6 +135,7 @@ class Console(App[None]):
             yield OverviewPane(desk, id="overview")
             yield IntegrationsPane(desk, id="integrations")
             yield DeliveriesPane(desk, id="deliveries")
+            yield HistoryPane(desk, id="history")
             yield DeliveryPane(desk, id="delivery")
             yield SignInPane(desk, id="sign-in")
             yield TenantsPane(desk, id="tenants")
@@ -158,8 +169,9 @@ class Console(App[None]):
         return self._named(self._switcher.current or "overview")
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Under NO_COLOR not one colour code is sent, greys included."""
-        return [Colourless()] if self._is_colourless else super().get_line_filters()
+        """No colour code under NO_COLOR, greys included; no glyph that the terminal lacks."""
+        filters = [Colourless()] if self._is_colourless else super().get_line_filters()
+        return [*filters, Ascii()] if self.desk.glyphs is Glyphs.ASCII else filters
 
     # What the panes say
 

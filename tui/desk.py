@@ -7,6 +7,7 @@ from uuid import UUID
 
 from shared.client import GuardianClient
 from shared.errors import UnauthenticatedError
+from tui.glyphs import Glyphs
 from tui.link import Link
 
 
@@ -24,6 +25,7 @@ class Desk:
     watch_s: float
     client: GuardianClient | None = None
     tenant_name: str = ""
+    glyphs: Glyphs = Glyphs.BLOCKS
 
     @property
     def server(self) -> GuardianClient:

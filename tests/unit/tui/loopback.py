@@ -30,8 +30,10 @@ from shared.contracts.success import (
     EditionItem,
     EditionsBlock,
     ExecutiveBlock,
+    History,
     LifecycleBlock,
     Overview,
+    Period,
     ReadinessBlock,
     Risk,
     UpliftBlock,
@@ -47,6 +49,7 @@ from shared.contracts.words import (
     EventType,
     FitStatus,
     Freshness,
+    Granularity,
     PayloadFormat,
     RiskCode,
     Scope,
@@ -129,6 +132,8 @@ class Loopback:
         match [asked.method, *asked.path.removeprefix(ROOT).strip("/").split("/")]:
             case ["GET", "success", "overview"]:
                 return self._overview(asked.headers.get("if-none-match"))
+            case ["GET", "success", "history"]:
+                return reply(a_history(asked.query))
             case ["GET", "tenants"]:
                 return reply(Page(items=self.tenants or [], next_cursor=None))
             case ["GET", "integrations"]:
@@ -352,6 +357,30 @@ def an_overview(now: datetime = NOW) -> Overview:
                 evidence={"overdue": 2},
                 action_code=ActionCode.RESUME_PLAN,
             ),
+        ],
+    )
+
+
+def a_history(query: dict[str, str]) -> History:
+    """One period a week: every fourth without data, readiness rising by one a week."""
+    start, end = (datetime.fromisoformat(query[name]) for name in ("from", "to"))
+    count = (end - start).days // 7
+    return History(
+        granularity=Granularity(query["granularity"]),
+        from_=start,
+        to=end,
+        as_of=NOW,
+        periods=[
+            Period(
+                period_start=start + timedelta(weeks=week),
+                period_end=start + timedelta(weeks=week + 1),
+                readiness_score=None if week % 4 == 3 else 20.0 + week,
+                readiness_band=None if week % 4 == 3 else Band.BASELINE,
+                adoption_score=80.0 - week,
+                uplift_tasks_done=week,
+                uplift_tasks_total=100,
+            )
+            for week in range(count)
         ],
     )
 

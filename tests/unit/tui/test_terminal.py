@@ -141,3 +141,18 @@ async def test_a_server_that_is_no_guardian_is_said_at_a_real_terminal(tmp_path:
         server.override = lambda asked: Reply(200, b"<html>", "text/html")
         async with at_terminal(server.url, tmp_path) as console:
             await console.shows("is the address right?")
+
+
+async def test_where_the_locale_is_not_utf_8_every_character_is_ascii(tmp_path: Path) -> None:
+    async with serving() as server:
+        server.integrations = [an_integration(label="Übersicht")]
+        async with at_terminal(server.url, tmp_path, LANG="C", LC_ALL="C") as console:
+            await console.shows("72.0")
+            console.press("2")
+            await console.shows(">* on")
+            console.press("4")
+            await console.shows("`---")
+            console.press("q")
+            await console.ended()
+
+    assert console.sent.isascii()
