@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from shared.contracts.deliveries import Delivery
+from shared.contracts.integrations import Integration
 from shared.contracts.pages import Page
-from shared.contracts.words import DeliveryStatus
-from shared.errors import GuardianError
+from shared.errors import GuardianError, InvalidError, NotFoundError
 from tui.desk import Desk
+from tui.filters import EXAMPLE, Filter, instant, parse
 from tui.follow import follow, verdict
 from tui.marks import delivery_mark
 from tui.messages import DeliveryChosen, Said
@@ -24,6 +25,8 @@ from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
 PAGE = 100
+MOST_PAGES = 10
+FOLLOW_S = 1.0
 COLUMNS = (
     Column("Time UTC", 11),
     Column("State", 11),
@@ -37,12 +40,13 @@ COLUMNS = (
 
 
 class DeliveriesPane(PollingPane):
-    """The list, a filter by status, and two lines on the row under the cursor."""
+    """The list, a filter in one line, and two lines on the row under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open"),
         Binding("r", "redeliver", "redeliver"),
         Binding("slash", "filter", "filter", key_display="/"),
+        Binding("F", "follow", "follow"),
         Binding("escape", "clear", "clear the filter", show=False),
     ]
 
@@ -51,8 +55,9 @@ class DeliveriesPane(PollingPane):
         super().__init__(desk, id=id)
         self._deliveries: list[Delivery] | None = None
         self._next: str | None = None
-        self._status: DeliveryStatus | None = None
-        self._integration: tuple[UUID, str] | None = None
+        self._filter = Filter()
+        self._integration_id: UUID | None = None
+        self._is_following = False
         self._is_fetching = False
         self._is_anew = True
 
@@ -63,7 +68,7 @@ class DeliveriesPane(PollingPane):
             id="deliveries-prompt",
             compact=True,
             select_on_focus=False,
-            placeholder="pending, failed, delivered or discarded; empty for all",
+            placeholder=EXAMPLE,
         )
         yield Rows(COLUMNS, id="deliveries-rows")
         yield Lines(id="deliveries-reading")
@@ -76,11 +81,15 @@ class DeliveriesPane(PollingPane):
 
     async def ask(self) -> None:
         """The newest page, laid over what was fetched before."""
-        question, is_anew = (self._status, self._integration), self._is_anew
+        question, is_anew = self._filter, self._is_anew
         self._is_anew = False
-        page = await self._page(None)
-        if question != (self._status, self._integration):
+        integration_id = self._integration_id
+        if question.integration is not None and integration_id is None:
+            integration_id = await self._find(question.integration)
+        page = await self._page(question, integration_id, None)
+        if question is not self._filter:
             return  # the filter has changed meanwhile, and is asked for next
+        self._integration_id = integration_id
         known = None if is_anew else self._deliveries
         self._deliveries, self._next = merged(known, self._next, page)
 
@@ -91,12 +100,14 @@ class DeliveriesPane(PollingPane):
     def forget(self) -> None:
         """Another tenant has other deliveries."""
         super().forget()
+        self._filter, self._integration_id = Filter(), None
+        self._is_following = False
         self._restart()
-        self._status = self._integration = None
 
     def only(self, integration_id: UUID, integration_key: str) -> None:
         """Show those of one integration."""
-        self._integration = (integration_id, integration_key)
+        self._filter = Filter(text=f"int:{integration_key}", integration=integration_key)
+        self._integration_id = integration_id
         self._restart()
 
     def anew(self) -> None:
@@ -110,6 +121,8 @@ class DeliveriesPane(PollingPane):
         rows = [_row(one, now) for one in self._deliveries or ()]
         is_stale = self.is_stale and self._deliveries is not None
         self.query_one(Rows).show(rows, is_stale=is_stale)
+        if self._is_following and rows:
+            self.query_one(Rows).action_jump(0)
         self.query_one("#deliveries-filter", Lines).show([self._filter_line()])
         self.query_one("#deliveries-reading", Lines).show(self._reading())
 
@@ -135,11 +148,17 @@ class DeliveriesPane(PollingPane):
         if chosen is not None:
             self._redeliver(chosen)
 
+    def action_follow(self) -> None:
+        """Stay on the newest row and ask every second, or no longer."""
+        self._is_following = not self._is_following
+        self.draw()
+        self.refetch()
+
     def action_filter(self) -> None:
-        """Ask for a status."""
+        """Ask what is wanted."""
         prompt = self.query_one(Input)
         self._show_prompt(is_shown=True)
-        prompt.value = "" if self._status is None else str(self._status)
+        prompt.value = self._filter.text
         prompt.action_end()
         self.screen.set_focus(prompt)
 
@@ -147,26 +166,25 @@ class DeliveriesPane(PollingPane):
         """Leave the prompt, or else drop the filter."""
         if self.query_one(Input).display:
             self._close_prompt()
-        elif self._status is not None or self._integration is not None:
-            self._status = self._integration = None
+        elif self._filter.text:
+            self._filter, self._integration_id = Filter(), None
             self._restart()
 
     def on_input_submitted(self, submitted: Input.Submitted) -> None:
-        """Filter by the status that begins so."""
-        wanted = submitted.value.strip().lower()
-        status = next((one for one in DeliveryStatus if one.startswith(wanted)), None)
-        if wanted and status is None:
-            known = ", ".join(DeliveryStatus)
-            self.post_message(Said(f"✗ No such status. There are {known}.", "bad"))
+        """Filter by what was typed, or say what was not understood."""
+        try:
+            wanted = parse(submitted.value)
+        except InvalidError as error:
+            self.post_message(Said(f"✗ {visible(error.detail)}", "bad"))
             return
-        self._status = status if wanted else None
+        self._filter, self._integration_id = wanted, None
         self._close_prompt()
         self._restart()
 
     @work(exclusive=True, group="more")
     async def _fetch_more(self, cursor: str) -> None:
         try:
-            page = await self._page(cursor)
+            page = await self._page(self._filter, self._integration_id, cursor)
         except GuardianError as error:
             self.post_message(Said(f"✗ No more rows: {visible(error.detail)}", "bad"))
         else:
@@ -194,13 +212,40 @@ class DeliveriesPane(PollingPane):
         self.post_message(Said(f"{what}: {result.text}", result.tone))
         self.refetch()
 
-    async def _page(self, cursor: str | None) -> Page[Delivery]:
+    @property
+    def hurry_s(self) -> float | None:
+        """Whoever follows wants to see each row as it comes."""
+        return FOLLOW_S if self._is_following else None
+
+    async def _page(
+        self, wanted: Filter, integration_id: UUID | None, cursor: str | None
+    ) -> Page[Delivery]:
+        now = self.desk.clock()
         return await self.desk.server.deliveries(
-            status=self._status,
-            integration_id=self._integration[0] if self._integration else None,
+            status=wanted.status,
+            integration_id=integration_id,
+            event_type=wanted.event_type,
+            since=instant(wanted.since, now),
+            until=instant(wanted.until, now),
             cursor=cursor,
             limit=PAGE,
         )
+
+    async def _find(self, key: str) -> UUID:
+        """The integration whose key is `key`, or else the newest whose key begins so."""
+        known: list[Integration] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = await self.desk.server.integrations(cursor=cursor, limit=200)
+            known += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        exact = (one.id for one in known if one.integration_key == key)
+        near = (one.id for one in known if one.integration_key.startswith(key))
+        for found in (*exact, *near):
+            return found
+        raise NotFoundError(f"No integration's key begins with {key}; esc clears the filter.")
 
     def _restart(self) -> None:
         self.workers.cancel_group(self, "more")
@@ -223,17 +268,19 @@ class DeliveriesPane(PollingPane):
         return next((one for one in self._deliveries or () if str(one.id) == selected), None)
 
     def _filter_line(self) -> Line:
-        status = Span("every status") if self._status is None else delivery_mark(self._status)
-        whose = f" of {visible(self._integration[1])}" if self._integration else ""
+        wanted = self._filter
+        status = Span("every status") if wanted.status is None else delivery_mark(wanted.status)
+        parts = [one for one in wanted.text.split() if ":" in one and not one.startswith("state:")]
+        others = visible(" ".join(parts))
         count = NONE if self._deliveries is None else number(len(self._deliveries))
         more = ", and more below" if self._next else ""
-        is_filtered = self._status is not None or self._integration is not None
         return (
             Span(" / ", "accent"),
             status,
-            Span(whose),
+            Span(f"  {others}" if others else ""),
             Span(f"   {count} shown{more}", "dim"),
-            Span("   esc clears" if is_filtered else "", "dim"),
+            Span("   follow on" if self._is_following else "", "good"),
+            Span("   esc clears" if wanted.text else "", "dim"),
         )
 
     def _reading(self) -> Sequence[Line]:
@@ -255,7 +302,7 @@ class DeliveriesPane(PollingPane):
     def _nothing(self) -> str:
         if self._deliveries is None:
             return NONE
-        if self._status is None and self._integration is None:
+        if not self._filter.text:
             return "Nothing was sent yet. A test event is one key away: 2, then t."
         return "Nothing matches. esc clears the filter."
 

@@ -121,7 +121,13 @@ class PollingPane(Pane):
             return self.desk.link.failed(error, self.desk.clock())
         self.trouble = ""
         self.data_at = self.desk.clock()
-        return self.desk.link.answered(self.data_at)
+        rest_s = self.desk.link.answered(self.data_at)
+        return rest_s if self.hurry_s is None else min(rest_s, self.hurry_s)
+
+    @property
+    def hurry_s(self) -> float | None:
+        """Seconds to rest at most after a good answer; None: as long as the link says."""
+        return None
 
     def _lacks_tenant(self) -> bool:
         return self.desk.workspace_id is None

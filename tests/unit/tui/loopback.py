@@ -192,6 +192,9 @@ class Loopback:
             for one in self.deliveries
             if query.get("status") in {None, str(one.status)}
             and query.get("integration_id") in {None, str(one.integration_id)}
+            and query.get("event_type") in {None, str(one.event_type)}
+            and ("since" not in query or one.created_at >= datetime.fromisoformat(query["since"]))
+            and ("until" not in query or one.created_at < datetime.fromisoformat(query["until"]))
         ]
         start, limit = int(query.get("cursor", 0)), int(query.get("limit", 50))
         end = start + limit
