@@ -26,7 +26,9 @@ from tui.messages import (
     CommandChosen,
     DeliveriesWanted,
     DeliveryChosen,
+    FormWanted,
     Said,
+    SecretShown,
     SignedIn,
     TenantChosen,
 )
@@ -35,9 +37,11 @@ from tui.screens.commands import Command, CommandsPane
 from tui.screens.deliveries import DeliveriesPane
 from tui.screens.delivery import DeliveryPane
 from tui.screens.history import HistoryPane
+from tui.screens.integration_form import IntegrationFormPane
 from tui.screens.integrations import IntegrationsPane
 from tui.screens.overview import OverviewPane
 from tui.screens.pane import Pane
+from tui.screens.secret import SecretPane
 from tui.screens.sign_in import SignInPane
 from tui.screens.tenants import TenantsPane
 from tui.settings import Server, save_server
@@ -125,7 +129,7 @@ class Console(App[None]):
         self._is_interrupted = False
         self._has_notice = False
         self._said_at = datetime.min.replace(tzinfo=UTC)
-        self._back = "overview"
+        self._trail: list[str] = []
 
     def compose(self) -> ComposeResult:
         """The bar, the panes, what was said, and the keys."""
@@ -137,6 +141,8 @@ class Console(App[None]):
             yield DeliveriesPane(desk, id="deliveries")
             yield HistoryPane(desk, id="history")
             yield DeliveryPane(desk, id="delivery")
+            yield IntegrationFormPane(desk, id="form")
+            yield SecretPane(desk, id="secret")
             yield SignInPane(desk, id="sign-in")
             yield TenantsPane(desk, id="tenants")
             yield CommandsPane(desk, id="commands")
@@ -197,7 +203,17 @@ class Console(App[None]):
     def on_delivery_chosen(self, chosen: DeliveryChosen) -> None:
         """Open it."""
         self.query_one(DeliveryPane).open(chosen.delivery_id)
-        self._open("delivery", back="deliveries")
+        self._open_over("delivery")
+
+    def on_form_wanted(self, wanted: FormWanted) -> None:
+        """Open the form."""
+        self._open_over("form")
+        self.query_one(IntegrationFormPane).open(wanted.integration_id, wanted.field)
+
+    def on_secret_shown(self, shown: SecretShown) -> None:
+        """Show it; the pane asks before it is left."""
+        self._open_over("secret")
+        self.query_one(SecretPane).open(shown.title, shown.secret)
 
     def on_deliveries_wanted(self, wanted: DeliveriesWanted) -> None:
         """Show one integration's deliveries."""
@@ -205,12 +221,12 @@ class Console(App[None]):
         self._open("deliveries")
 
     def on_left(self) -> None:
-        """Go back."""
-        self._open(self._back)
+        """Go back, unless something would be lost."""
+        self._leave_then(self._go_back)
 
     async def on_command_chosen(self, chosen: CommandChosen) -> None:
         """Go back, and do there what was chosen."""
-        self._open(self._back)
+        self._go_back()
         pane = self.pane
         for place in (pane, *pane.query(Rows), self):
             if await self.run_action(chosen.action, default_namespace=place):
@@ -240,7 +256,7 @@ class Console(App[None]):
     def action_go(self, name: str) -> None:
         """Show a pane by name."""
         if self._switcher.current not in ALONE:
-            self._open(name)
+            self._leave_then(lambda: self._open(name))
 
     def action_refetch(self) -> None:
         """Ask now."""
@@ -275,8 +291,8 @@ class Console(App[None]):
 
     def action_leave(self) -> None:
         """Back to where this pane was opened from; from a root pane, out."""
-        if self._switcher.current in {"delivery", "commands"}:
-            self._open(self._back)
+        if self._trail:
+            self._leave_then(self._go_back)
         elif self._switcher.current == "sign-in" and self.desk.link.last_good_at is not None:
             self._open("overview")
         else:
@@ -349,7 +365,7 @@ class Console(App[None]):
         titles = ROOTS if width >= WIDE else SHORT
         tabs: list[Span] = []
         for place, (pane, title) in enumerate(titles.items(), start=1):
-            is_current = pane in {current, self._back if current not in ROOTS else current}
+            is_current = pane == (self._trail[0] if self._trail else current)
             tone = "bold" if is_current else "dim"
             tabs += [
                 Span(f"{place} {title}" if is_current or width >= MEDIUM else f"{place}", tone)
@@ -369,7 +385,7 @@ class Console(App[None]):
 
     def _hints(self) -> Line:
         spans: list[Span] = [Span(" ")]
-        leaves = "back" if self._switcher.current in {"delivery", "commands"} else "leave"
+        leaves = "back" if self._trail else "leave"
         for binding in _shown(self.pane):
             spans += [Span(_key(binding), "accent"), Span(f" {binding.description}  ")]
         if self._switcher.current != "sign-in":
@@ -390,17 +406,44 @@ class Console(App[None]):
     def _list(self, title: str, commands: Sequence[Command], *, is_typing: bool) -> None:
         if self._switcher.current == "commands":
             return
-        self._open("commands", back=self._switcher.current)
+        self._open_over("commands")
         self.query_one(CommandsPane).open(title, commands, is_typing=is_typing)
 
-    def _open(self, name: str, *, back: str | None = None) -> None:
+    def _leave_then(self, go: Callable[[], object]) -> None:
+        """Go; after a question, if the pane would lose something."""
+        pane = self.pane
+        doubt = pane.doubt()
+
+        def lose_and_go() -> None:
+            pane.forget()
+            go()
+
+        if doubt:
+            self.query_one(MessageLine).ask(doubt, lose_and_go)
+        else:
+            go()
+
+    def _open(self, name: str) -> None:
+        """Open a pane from which `q` leaves."""
+        self._trail.clear()
+        self._show(name)
+
+    def _open_over(self, name: str) -> None:
+        """Open a pane that leads back to the present one."""
+        current = self._switcher.current
+        if current is not None and current != name:
+            self._trail.append(current)
+            self._show(name)
+
+    def _go_back(self) -> None:
+        self._show(self._trail.pop() if self._trail else "overview")
+
+    def _show(self, name: str) -> None:
         switcher = self._switcher
         if switcher.current == name:
             return
         if switcher.current is not None:
             self._named(switcher.current).leave()
-        if back is not None:
-            self._back = back
         switcher.current = name
         pane = self._named(name)
         if isinstance(pane, SignInPane):

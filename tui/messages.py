@@ -26,7 +26,7 @@ class Asked(Message):
     """A question on the message line; `act` runs on `y` and on nothing else."""
 
     question: str
-    act: Callable[[], None]
+    act: Callable[[], object]
 
 
 @dataclass
@@ -65,6 +65,22 @@ class CommandChosen(Message):
     """Run an action by its name, in the pane that stood here before."""
 
     action: str
+
+
+@dataclass
+class FormWanted(Message):
+    """Edit an integration, or make one where none is named; `field` gets the keys."""
+
+    integration_id: UUID | None
+    field: str
+
+
+@dataclass
+class SecretShown(Message):
+    """The server told a secret, this once."""
+
+    title: str
+    secret: str
 
 
 @dataclass

@@ -16,7 +16,7 @@ from shared.errors import GuardianError
 from tui.desk import Desk
 from tui.follow import follow, verdict
 from tui.marks import delivery_mark
-from tui.messages import Left, Said
+from tui.messages import FormWanted, Left, Said
 from tui.screens.pane import PollingPane
 from tui.text import NONE, Line, Span, at, duration, fit, number, visible, words, wrap
 from tui.widgets.lines import Pages
@@ -30,6 +30,7 @@ class DeliveryPane(PollingPane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "redeliver", "redeliver"),
+        Binding("e", "edit", "edit its integration"),
         Binding("escape", "back", "back"),
         Binding("j,down", "scroll(1)", "down", show=False),
         Binding("k,up", "scroll(-1)", "up", show=False),
@@ -95,6 +96,11 @@ class DeliveryPane(PollingPane):
         """Send the same event again, once, and show the new delivery."""
         if self._detail is not None:
             self._redeliver(self._detail.id)
+
+    def action_edit(self) -> None:
+        """Change where it went, beginning with the URL."""
+        if self._detail is not None:
+            self.post_message(FormWanted(self._detail.integration_id, "url"))
 
     @work(group="redeliver")
     async def _redeliver(self, delivery_id: UUID) -> None:

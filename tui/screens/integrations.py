@@ -1,6 +1,7 @@
 """Who hears about the tenant, and whether it reaches them; switched and tested by one key."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -18,13 +19,14 @@ from shared.errors import GuardianError
 from tui.desk import Desk
 from tui.follow import follow, verdict
 from tui.integration_rows import COLUMNS, integration_row
-from tui.messages import Asked, DeliveriesWanted, Said
+from tui.messages import Asked, DeliveriesWanted, FormWanted, Said
 from tui.screens.pane import PollingPane
 from tui.text import Line, Span, at, clock_time, number, visible, words
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
 
 MOST_PAGES = 10
+TIME_TO_UNDO = timedelta(seconds=10)
 
 
 class IntegrationsPane(PollingPane):
@@ -33,7 +35,10 @@ class IntegrationsPane(PollingPane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "switch", "on/off"),
         Binding("t", "test", "test"),
-        Binding("T", "test_all", "test all"),
+        Binding("T", "test_all", "test all", show=False),
+        Binding("e", "edit", "edit"),
+        Binding("c", "create", "create"),
+        Binding("u", "undo", "undo the last switch", show=False),
         Binding("enter", "deliveries", "deliveries"),
     ]
 
@@ -43,6 +48,7 @@ class IntegrationsPane(PollingPane):
         self._integrations: list[Integration] | None = None
         self._wanted: dict[UUID, bool] = {}
         self._results: dict[UUID, Span] = {}
+        self._switched: tuple[UUID, datetime] | None = None
 
     def compose(self) -> ComposeResult:
         """The list above, the row's words below."""
@@ -71,6 +77,7 @@ class IntegrationsPane(PollingPane):
         self._integrations = None
         self._wanted.clear()
         self._results.clear()
+        self._switched = None
 
     def draw(self) -> None:
         """Draw the list and the words on its row."""
@@ -109,6 +116,28 @@ class IntegrationsPane(PollingPane):
         what = "1 integration" if count == 1 else f"{number(count)} integrations"
         self.post_message(Asked(f"Send a test event to {what}?", self._test_every_one))
 
+    def action_edit(self) -> None:
+        """Change the row."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self.post_message(FormWanted(chosen.id, "label"))
+
+    def action_create(self) -> None:
+        """Make one."""
+        self.post_message(FormWanted(None, "key"))
+
+    def action_undo(self) -> None:
+        """Switch the last switched one back, while there is time."""
+        switched, self._switched = self._switched, None
+        if switched is None or self.desk.clock() - switched[1] > TIME_TO_UNDO:
+            self._say("There is nothing to undo.", "")
+            return
+        for one in self._integrations or ():
+            if one.id == switched[0] and one.id not in self._wanted:
+                self._wanted[one.id] = not one.is_enabled
+                self.draw()
+                self._switch(one, is_enabled=not one.is_enabled)
+
     def action_deliveries(self) -> None:
         """Show what was sent to the row."""
         chosen = self._chosen()
@@ -129,7 +158,9 @@ class IntegrationsPane(PollingPane):
             self._say(f"✗ {key} stays {stays}: {visible(error.detail)}", "bad")
         else:
             self._replace(changed)
-            self._say(f"✓ {key} is {'on' if changed.is_enabled else 'off'}.", "good")
+            self._switched = (changed.id, self.desk.clock())
+            state = "on" if changed.is_enabled else "off"
+            self._say(f"✓ {key} is {state}. u undoes it.", "good")
         finally:
             self._wanted.pop(integration.id, None)
             self.draw()
@@ -187,7 +218,7 @@ class IntegrationsPane(PollingPane):
     def _reading(self) -> Sequence[Line]:
         chosen = self._chosen()
         if chosen is None:
-            empty = "No integrations yet: POST /integrations makes one."
+            empty = "No integrations yet. c creates one."
             return [(Span(" -" if self._integrations is None else f" {empty}", "dim"),)]
         config = chosen.config_summary
         stats = chosen.webhook_stats

@@ -42,6 +42,10 @@ class Pane(Vertical):
     def leave(self) -> None:
         """Go off screen."""
 
+    def doubt(self) -> str:
+        """What to ask before this pane is left for good; empty: nothing would be lost."""
+        return ""
+
     def forget(self) -> None:
         """Drop the last answer: another server or tenant is asked from now on."""
         self.trouble = ""

@@ -18,7 +18,7 @@ class MessageLine(Lines):
     def __init__(self, *, id: str) -> None:
         """Start silent."""
         super().__init__(id=id)
-        self._act: Callable[[], None] | None = None
+        self._act: Callable[[], object] | None = None
         self._before: Widget | None = None
 
     @property
@@ -34,7 +34,7 @@ class MessageLine(Lines):
             self.styles.height = len(lines)
             self.show([(Span(f" {line}", tone),) for line in lines])
 
-    def ask(self, question: str, act: Callable[[], None]) -> None:
+    def ask(self, question: str, act: Callable[[], object]) -> None:
         """Ask; `act` runs on `y`, and any other key is a no."""
         self.styles.height = 1
         self.show([(Span(f" {question} ", "warn"), Span("y/N", "bold"))])

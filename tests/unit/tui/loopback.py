@@ -19,6 +19,7 @@ from shared.contracts.integrations import (
     ConfigSummary,
     Integration,
     IntegrationChange,
+    NewIntegration,
     QueuedTest,
     TestsQueued,
     WebhookStats,
@@ -128,7 +129,7 @@ class Loopback:
             return refusal(422, "invalid", "An operator names the tenant by `workspaceId`.")
         return None
 
-    def _route(self, asked: Asked) -> Reply:  # noqa: PLR0911 - a route a line
+    def _route(self, asked: Asked) -> Reply:  # noqa: C901, PLR0911 - a route a line
         match [asked.method, *asked.path.removeprefix(ROOT).strip("/").split("/")]:
             case ["GET", "success", "overview"]:
                 return self._overview(asked.headers.get("if-none-match"))
@@ -140,6 +141,12 @@ class Loopback:
                 return reply(Page(items=self.integrations, next_cursor=None))
             case ["POST", "integrations", "test"]:
                 return self._test(asked.query.get("integrationId"))
+            case ["POST", "integrations"]:
+                return self._make(asked.body)
+            case ["GET", "integrations", integration_id]:
+                return reply(
+                    next(one for one in self.integrations if str(one.id) == integration_id)
+                )
             case ["PATCH", "integrations", integration_id]:
                 return self._change(UUID(integration_id), asked.body)
             case ["GET", "deliveries"]:
@@ -161,12 +168,22 @@ class Loopback:
         change = msgspec.json.decode(body, type=IntegrationChange)
         for place, one in enumerate(self.integrations):
             if one.id == integration_id:
-                assert isinstance(change.is_enabled, bool)
+                wanted = {
+                    name: getattr(change, name)
+                    for name in ("label", "description", "is_enabled", "scopes")
+                    if getattr(change, name) is not msgspec.UNSET
+                }
                 self.integrations[place] = msgspec.structs.replace(
-                    one, is_enabled=change.is_enabled, version=one.version + 1
+                    one, **wanted, version=one.version + 1
                 )
                 return reply(self.integrations[place])
         return refusal(404, "not_found", "There is no such thing.")
+
+    def _make(self, body: bytes) -> Reply:
+        new = msgspec.json.decode(body, type=NewIntegration)
+        made = an_integration(new.integration_key, label=new.label, is_enabled=new.is_enabled)
+        self.integrations.insert(0, made)
+        return reply(msgspec.structs.replace(made, signing_secret="whsec_shown_once"), 201)
 
     def _test(self, integration_id: str | None) -> Reply:
         queued: list[QueuedTest] = []
