@@ -117,3 +117,43 @@ async def test_an_api_that_goes_and_comes_back_is_told_and_found_again(
     await console.shows("◐ polling 5 s", timeout_s=60)
     console.press("q")
     assert await console.ended() == 0
+
+
+async def test_an_admin_mends_an_address_and_sees_the_lost_delivery_arrive(
+    system: System, console: Process
+) -> None:
+    """Twelve keys besides what is typed."""
+    system.start("worker")
+    async with Receiver(otherwise=410) as gone, Receiver(otherwise=204) as receiver:
+        await system.connect(gone.url)
+        await observe(system)
+        await console.shows("72.0")
+
+        console.press("3")
+        await console.shows("⊘ discarded")
+        console.press("/")
+        await console.shows("state:failed int:crm")
+        console.press("disc\r")
+        await console.shows("esc clears")
+        console.press("\r")
+        await console.shows("✗ 410")
+        console.press("e")
+        await console.shows("Edit bi_dashboard")
+        console.press(receiver.url)
+        console.press("\x13")  # ctrl+s
+        await console.shows("✓ bi_dashboard is saved.")
+
+        console.press("2")
+        await console.shows(">■ tripped")
+        console.press(" ")
+        await console.shows("✓ bi_dashboard is on.")
+        console.press("3")
+        await console.shows("⊘ discarded")
+        console.press("\r")
+        await console.shows("✗ 410")
+        console.press("r")
+        await console.shows("✓ delivered 204 in")
+        assert receiver.received
+
+        console.press("qq")
+        assert await console.ended() == 0
