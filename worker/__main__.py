@@ -28,6 +28,7 @@ from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import OUTAGE, Means, Pace, Pump
 from worker.delivery.send import Transport
 from worker.narratives import Caps, Desk
+from worker.replay import replay_on_and_on
 from worker.resources import open_resources
 from worker.settings import Settings, load_settings
 from worker.tasks import keep_house
@@ -76,13 +77,15 @@ async def _work(settings: Settings) -> None:
                     retention_days=settings.retention_days,
                 )
             )
+            replaying = asyncio.create_task(replay_on_and_on(clock=_now, ids=Ids(_now)))
             try:
                 pump = _pump(settings, transport)
                 async with _telling(settings, pump):
                     await pump.run(stop)
             finally:
                 house.cancel()
-                await asyncio.gather(house, return_exceptions=True)
+                replaying.cancel()
+                await asyncio.gather(house, replaying, return_exceptions=True)
     log.info("worker stopped")
 
 
@@ -138,7 +141,7 @@ def _pump(settings: Settings, transport: Transport) -> Pump:
         wake_ups=partial(listen, settings.redis.redis_url),
         clock=_now,
         monotonic=monotonic,
-        spread=random.SystemRandom().random,
+        spread=random.Random().random,  # noqa: S311 - spreads retries, protects nothing
         ids=Ids(_now),
     )
     pace = Pace(

@@ -112,11 +112,7 @@ async def claim(
             [_horizon(destinations[want.integration_id], now) for want in open_wants],
             list(busy),
         )
-        events = {(row["tenant_id"], row["event_id"]) for row in found}
-        bodies = await sql.fetch(
-            _EVENTS, [tenant_id for tenant_id, _ in events], [event_id for _, event_id in events]
-        )
-    return _sorted(changed, found, {row["id"]: row for row in bodies})
+    return _sorted(changed, found)
 
 
 async def look(shards: Sequence[int]) -> Look:
@@ -186,27 +182,11 @@ def _shape(row: Row) -> Shape:
     )
 
 
-def _sorted(
-    changed: dict[UUID, Destination], found: Sequence[Row], bodies: Mapping[UUID, Row]
-) -> Claim:
+def _sorted(changed: dict[UUID, Destination], found: Sequence[Row]) -> Claim:
     fresh: dict[UUID, list[Due]] = {}
     retries: dict[UUID, list[Due]] = {}
     for row in found:
-        event = bodies.get(row["event_id"])
-        if event is None:
-            continue  # its tenant was deleted between the two reads, and the row with it
-        due = Due(
-            integration_id=row["integration_id"],
-            id=row["id"],
-            tenant_id=row["tenant_id"],
-            event_id=row["event_id"],
-            attempt_count=row["attempt_count"],
-            is_retry=row["is_retry"],
-            replay_of=row["replay_of"],
-            event_type=event["type"],
-            scope=event["scope"],
-            body=event["body"],
-        )
+        due = Due(*row)
         (retries if due.is_retry else fresh).setdefault(due.integration_id, []).append(due)
     return Claim(changed, fresh, retries)
 
@@ -227,34 +207,34 @@ WHERE i.version <> w.version
 """
 
 # One walk of the primary key and one of the retries' index for each integration, so that nobody's
-# backlog is walked for somebody else. Bodies are not joined here: the planner might then read the
-# events once per integration.
+# backlog is walked for somebody else. The rows are complete before the events are asked for, and
+# LIMIT makes that one look-up per event in the event's own partition, whatever the planner
+# believes. The columns are those of `Due`, in its order.
 _DUE = """
-SELECT d.*
-FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[])
-  AS w (integration_id, after, room, horizon)
+WITH due AS MATERIALIZED (
+  SELECT d.*
+  FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[])
+    AS w (integration_id, after, room, horizon)
+  CROSS JOIN LATERAL (
+    (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
+     FROM delivery_due
+     WHERE integration_id = w.integration_id AND id > w.after AND next_attempt_at IS NULL
+       AND id <> ALL ($5::uuid[])
+     ORDER BY id LIMIT w.room)
+    UNION ALL
+    (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, true
+     FROM delivery_due
+     WHERE integration_id = w.integration_id AND next_attempt_at <= w.horizon
+       AND id <> ALL ($5::uuid[])
+     ORDER BY next_attempt_at LIMIT w.room)
+  ) d
+)
+SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, due.is_retry,
+  due.replay_of, e.type, e.scope, e.body
+FROM due
 CROSS JOIN LATERAL (
-  (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
-   FROM delivery_due
-   WHERE integration_id = w.integration_id AND id > w.after AND next_attempt_at IS NULL
-     AND id <> ALL ($5::uuid[])
-   ORDER BY id LIMIT w.room)
-  UNION ALL
-  (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, true
-   FROM delivery_due
-   WHERE integration_id = w.integration_id AND next_attempt_at <= w.horizon
-     AND id <> ALL ($5::uuid[])
-   ORDER BY next_attempt_at LIMIT w.room)
-) d
-"""
-
-# LIMIT makes it one look-up per event in the event's own partition, whatever the planner believes.
-_EVENTS = """
-SELECT e.*
-FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
-CROSS JOIN LATERAL (
-  SELECT id, type, scope, body FROM event
-  WHERE tenant_id = w.tenant_id AND id = w.id LIMIT 1
+  SELECT type, scope, body FROM event
+  WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
 ) e
 """
 

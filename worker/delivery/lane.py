@@ -59,6 +59,11 @@ class Lane:
         return len(self._fresh) + len(self._retries)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether anything waits in memory."""
+        return bool(self._fresh or self._retries)
+
+    @property
     def cap(self) -> int:
         """How many requests may be under way while there is room for everybody."""
         return int(self._cap)

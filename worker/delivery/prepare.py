@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from shared.domain.formats.answers import ANY_SUCCESS, AcceptanceRule
 from shared.domain.formats.rendering import STANDARD, Shape, render
 from shared.domain.signing import sign
@@ -17,8 +19,7 @@ class UnsentReason(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True, gc=False):
     """One delivery that is due, as it was claimed.
 
     Attributes:

@@ -30,10 +30,11 @@ from worker.delivery.send import Transport
 from worker.delivery.settle import Record, attempted, settle, unsent
 
 LANES_PER_CLAIM = 64
-SMALLEST_ROOM = 16
-LARGEST_ROOM = 256
+SMALLEST_ROOM = 32
+LARGEST_ROOM = 512
 SETTLE_BATCH = 256
-SETTLE_WAIT_S = 0.004
+UNSETTLED = 512
+"""Outcomes not written down yet, at which nothing more is sent: a crash would repeat them all."""
 LOOKS_PER_DEEP_LOOK = 30
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 2.0
@@ -346,7 +347,11 @@ class Pump:
     def _take_turns(self) -> None:
         """Begin what may begin, one request per integration and turn."""
         now = self._means.clock()
-        while self._ready and len(self._sending) < self._pace.in_flight:
+        while (
+            self._ready
+            and len(self._sending) < self._pace.in_flight
+            and len(self._records) < UNSETTLED
+        ):
             lane = self._ready.popleft()
             if self._begin(lane, now):
                 self._ready.append(lane)
@@ -357,7 +362,7 @@ class Pump:
         """Move one delivery of `lane` on; say whether it may be its turn again."""
         epoch = self._means.leases.epoch_of(lane.shard)
         destination = lane.destination
-        if not lane.queued:
+        if not lane.is_waiting:
             return False
         if epoch is None or destination is None or self._is_draining or self._is_paused:
             lane.forget_queue()
@@ -443,8 +448,8 @@ class Pump:
         pause_s = FIRST_PAUSE_S
         while True:
             await self._settle_now.wait()
-            if len(self._records) < SETTLE_BATCH:
-                await asyncio.sleep(SETTLE_WAIT_S)
+            # What came while the last batch was settled goes next: the more there is, the larger
+            # the batches, and nothing waits without need.
             batch = self._records[:SETTLE_BATCH]
             try:
                 await self._settle(batch)
@@ -457,6 +462,7 @@ class Pump:
             del self._records[: len(batch)]
             if not self._records:
                 self._settle_now.clear()
+            self._take_turns()
             self._note_quiet()
 
     async def _settle(self, batch: list[Record]) -> None:
@@ -515,7 +521,7 @@ class Pump:
         self._claim_now.set()
 
     def _line_up(self, lane: Lane) -> None:
-        if lane.queued and not lane.is_in_line:
+        if lane.is_waiting and not lane.is_in_line:
             lane.is_in_line = True
             self._ready.append(lane)
 

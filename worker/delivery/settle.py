@@ -6,7 +6,6 @@ commit was lost and the batch is settled again.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import assert_never
@@ -20,8 +19,7 @@ from worker.delivery.outcome import Delivered, Discard, Outcome, RetryAt
 from worker.delivery.prepare import Due, UnsentReason
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What came of one delivery.
 
     Attributes:

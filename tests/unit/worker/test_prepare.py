@@ -1,10 +1,10 @@
 """The request that travels is the request that was signed."""
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -127,7 +127,7 @@ def test_a_chat_gets_neither_a_signature_nor_an_id(payload_format: PayloadFormat
     assert request.rule == shape.rule
 
 
-EVENT = replace(
+EVENT = msgspec.structs.replace(
     DUE,
     body=envelope(EventType.READINESS_UPDATED, INSTANT, EXAMPLES[EventType.READINESS_UPDATED]),
 )
