@@ -18,7 +18,6 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 WAKE_CHANNEL = "guardian:wake"
-COALESCE_S = 0.002
 UUID_BYTES = 16
 
 log = logging.getLogger("guardian.jobs")
@@ -89,35 +88,33 @@ class Jobs:
 class WakeUps:
     """Tells the workers, after a commit, which integrations have something due.
 
-    Wake-ups of one process within two milliseconds become one message.
+    The first wake-up goes at once; those that come while it is on its way become one message.
     """
 
     def __init__(self, redis: Redis) -> None:
         """Borrow a client; the owner closes it."""
         self._redis = redis
         self._waiting: set[UUID] = set()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: asyncio.Task[None] | None = None
 
     def wake(self, integration_ids: Iterable[UUID]) -> None:
         """Send soon; returns at once and never raises."""
-        is_scheduled = bool(self._waiting)
         self._waiting.update(UUID(int=one.int) for one in integration_ids)
-        if self._waiting and not is_scheduled:
-            task = asyncio.get_running_loop().create_task(self._send())
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+        if self._waiting and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.get_running_loop().create_task(self._send())
 
     async def aclose(self) -> None:
         """Wait for what is being sent."""
-        await asyncio.gather(*self._sending)
+        if self._sending is not None:
+            await self._sending
 
     async def _send(self) -> None:
-        await asyncio.sleep(COALESCE_S)
-        batch, self._waiting = self._waiting, set()
-        try:
-            await self._redis.publish(WAKE_CHANNEL, b"".join(one.bytes for one in batch))
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("a wake-up was lost, the workers will look by themselves: %s", error)
+        while self._waiting:
+            batch, self._waiting = self._waiting, set()
+            try:
+                await self._redis.publish(WAKE_CHANNEL, b"".join(one.bytes for one in batch))
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("a wake-up was lost, the workers will look by themselves: %s", error)
 
 
 async def listen(redis_url: str, *, pause_s: float = 1.0) -> AsyncGenerator[list[UUID], None]:
