@@ -41,6 +41,7 @@ PROCESSES: Mapping[str, str] = {
 }
 ROLES = ("reader", "ingest", "admin", "operator")
 MAX_PORT = 65535
+MAX_DELAY_S = 3600
 FAILED = 1
 INTERRUPTED = 130
 
@@ -197,6 +198,15 @@ def _add_receiving(commands: Commands) -> None:
     listen.add_argument(
         "--secret-file", type=Path, metavar="FILE", help="more secrets, read at each arrival"
     )
+    listen.add_argument(
+        "--fail",
+        type=_failures,
+        metavar="STATUS:N",
+        help="answer STATUS to the first N, such as 503:2",
+    )
+    listen.add_argument(
+        "--delay", type=_seconds, default=0.0, metavar="SECONDS", help="think before each answer"
+    )
     _add_json(listen)
     _add_stop_with_parent(listen)
     verify = _command(commands, "verify", "check one signature by hand", "listen:verify_command")
@@ -235,6 +245,20 @@ def _port(text: str) -> int:
     if not 0 <= port <= MAX_PORT:
         raise argparse.ArgumentTypeError(f"a port lies between 0 and {MAX_PORT}")
     return port
+
+
+def _failures(text: str) -> tuple[int, int]:
+    status, _, count = text.partition(":")
+    if not (status.isdecimal() and count.isdecimal() and 400 <= int(status) <= 599):  # noqa: PLR2004 - the statuses of errors
+        raise argparse.ArgumentTypeError("it looks like 503:2, with a status of 400 to 599")
+    return int(status), int(count)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= MAX_DELAY_S:
+        raise argparse.ArgumentTypeError(f"a delay lies between 0 and {MAX_DELAY_S} seconds")
+    return seconds
 
 
 def _days(text: str) -> int:

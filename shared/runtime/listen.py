@@ -1,6 +1,7 @@
 """A receiver on this machine that checks each signature and tells what arrives."""
 
 import argparse
+import asyncio
 import json
 import re
 import socket
@@ -50,6 +51,19 @@ class Arrival(NamedTuple):
         return json.dumps({**self._asdict(), "at": self.at.isoformat()})
 
 
+class Rehearsal(NamedTuple):
+    """How to misbehave, so that a sender's patience can be watched.
+
+    Attributes:
+        status: answered to the first `failures` arrivals that are not refused anyway.
+        delay_s: before each answer.
+    """
+
+    status: int = 503
+    failures: int = 0
+    delay_s: float = 0.0
+
+
 class Receiver:
     """An ASGI application that answers 204 to what it can verify and 401 to what it cannot."""
 
@@ -59,11 +73,14 @@ class Receiver:
         *,
         clock: Callable[[], datetime],
         tell: Callable[[Arrival], None],
+        rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - frozen
     ) -> None:
         """`secrets` is asked at each arrival; any match verifies, none at all verifies nothing."""
         self._secrets = secrets
         self._clock = clock
         self._tell = tell
+        self._rehearsal = rehearsal
+        self._failures_left = rehearsal.failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request."""
@@ -72,6 +89,7 @@ class Receiver:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         status = await self._take(headers, body) if scope["method"] == "POST" else 405
+        await asyncio.sleep(self._rehearsal.delay_s)
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -89,7 +107,12 @@ class Receiver:
                 size=len(body),
             )
         )
-        return 401 if verdict.startswith("refused") else 204
+        if verdict.startswith("refused"):
+            return 401
+        if self._failures_left:
+            self._failures_left -= 1
+            return self._rehearsal.status
+        return 204
 
 
 def judge(headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str], now: datetime) -> str:
@@ -121,6 +144,7 @@ def command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         secrets=options.secret,
         secret_file=options.secret_file,
         is_json=options.json,
+        rehearsal=_rehearsal(options),
     )
     return 0
 
@@ -143,7 +167,19 @@ def verify_command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     return 0 if verdict == "verified" else 1
 
 
-def listen(*, port: int, secrets: Sequence[str], secret_file: Path | None, is_json: bool) -> None:
+def _rehearsal(options: argparse.Namespace) -> Rehearsal:
+    status, failures = options.fail or (503, 0)
+    return Rehearsal(status, failures, options.delay)
+
+
+def listen(
+    *,
+    port: int,
+    secrets: Sequence[str],
+    secret_file: Path | None,
+    is_json: bool,
+    rehearsal: Rehearsal = Rehearsal(),  # noqa: B008 - frozen
+) -> None:
     """Listen on 127.0.0.1 until SIGTERM or Ctrl-C; `port` 0 takes a free one and says which.
 
     Raises:
@@ -168,7 +204,9 @@ def listen(*, port: int, secrets: Sequence[str], secret_file: Path | None, is_js
     url = f"http://127.0.0.1:{endpoint.getsockname()[1]}"
     sys.stdout.write(json.dumps({"url": url}) + "\n" if is_json else f"listening on {url}\n")
     sys.stdout.flush()
-    receiver = Receiver(all_secrets, clock=lambda: datetime.now(UTC), tell=tell)
+    receiver = Receiver(
+        all_secrets, clock=lambda: datetime.now(UTC), tell=tell, rehearsal=rehearsal
+    )
     config = uvicorn.Config(
         cast("Any", receiver),
         lifespan="off",

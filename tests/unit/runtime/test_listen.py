@@ -58,6 +58,25 @@ def test_secrets_added_to_the_file_count_from_the_next_arrival(tmp_path: Path) -
         assert httpx.post(url, content=BODY, headers=_signed(BODY)).status_code == 204
 
 
+def test_a_rehearsal_fails_the_first_and_takes_the_next() -> None:
+    with _listening("--fail", "503:2", "--delay", "0.05") as (url, told):
+        answers = [httpx.post(url, content=BODY) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [503, 503, 204]
+        assert all(answer.elapsed >= timedelta(seconds=0.05) for answer in answers)
+        assert json.loads(told.readline())["verdict"] == "unverified"
+
+
+@pytest.mark.parametrize("wrong", ["503", "200:1", "a:b", ":2"])
+def test_a_rehearsal_that_cannot_be_read_is_wrong_usage(wrong: str) -> None:
+    done = subprocess.run(
+        [GUARDIAN, "listen", "--fail", wrong], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "503:2" in done.stderr
+
+
 def test_a_strangers_text_cannot_move_the_cursor() -> None:
     with _listening() as (url, told):
         httpx.post(url, content='{"type":"\x1b[2J"}'.replace("\x1b", "\\u001b").encode())
