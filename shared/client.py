@@ -29,6 +29,7 @@ from shared.contracts.catalogue import (
 )
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.event_types import EventTypeInfo
+from shared.contracts.exports import ExportPage, Stream
 from shared.contracts.integrations import (
     Integration,
     IntegrationChange,
@@ -188,6 +189,21 @@ class GuardianClient:
     async def portfolio(self) -> Portfolio:
         """All tenants, now; operators only."""
         return await self._get_success(Portfolio, "/success/portfolio")
+
+    async def export(
+        self,
+        stream: Stream,
+        *,
+        updated_since: datetime | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> ExportPage:
+        """A page of rows in the order of storing, `updated_since` included."""
+        return await self._get(
+            ExportPage,
+            f"/export/{stream}",
+            {"updated_since": updated_since, "cursor": cursor, "limit": limit},
+        )
 
     async def integrations(
         self, *, cursor: str | None = None, limit: int | None = None

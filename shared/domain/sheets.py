@@ -32,14 +32,17 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(msgspec.json.encode(plain(row)) + b"\n" for row in rows)
 
 
-def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
-    """RFC 4180 in UTF-8, the names first; null is an empty cell.
+def csv_text(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, is_headed: bool = True
+) -> bytes:
+    """RFC 4180 in UTF-8, the names first where it is headed; null is an empty cell.
 
     A text that a spreadsheet would compute gets a `'` in front.
     """
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow(columns)
+    if is_headed:
+        writer.writerow(columns)
     for row in rows:
         writer.writerow([_cell(row[name]) for name in columns])
     return written.getvalue().encode()

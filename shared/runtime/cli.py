@@ -40,6 +40,16 @@ PROCESSES: Mapping[str, str] = {
     "tui": "the console, on GUARDIAN_API_URL with GUARDIAN_API_KEY",
 }
 ROLES = ("reader", "ingest", "admin", "operator")
+STREAMS = (
+    "readiness_snapshots",
+    "readiness_capabilities",
+    "adoption_scores",
+    "uplift_plans",
+    "edition_fits",
+    "executive_reports",
+    "lifecycle_runs",
+    "deletions",
+)
 MAX_PORT = 65535
 MAX_DELAY_S = 3600
 FAILED = 1
@@ -112,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_data_dir(doctor)
     _add_tenants(commands)
     _add_keys(commands)
+    _add_export(commands)
     _add_receiving(commands)
     rotate = _command(
         commands,
@@ -183,6 +194,16 @@ def _add_keys(commands: Commands) -> None:
     for one in (create, listing, revoke):
         _add_json(one)
         _add_data_dir(one)
+
+
+def _add_export(commands: Commands) -> None:
+    export = _command(commands, "export", "write a tenant's rows to a file", "export:command")
+    export.add_argument("stream", choices=STREAMS, help="which rows", metavar="STREAM")
+    export.add_argument("--tenant", type=UUID, metavar="ID", help="whose")
+    export.add_argument("--since", metavar="INSTANT", help="only what was stored from then on")
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    _add_data_dir(export)
 
 
 def _add_receiving(commands: Commands) -> None:
