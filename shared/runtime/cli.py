@@ -132,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(rotate)
     _add_data_dir(rotate)
+    _add_operations(commands)
     _command(commands, "settings", "print docs/settings.md", "settings_page:command")
     return parser
 
@@ -204,6 +205,37 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
     export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     _add_data_dir(export)
+
+
+def _add_operations(commands: Commands) -> None:
+    backup = _command(
+        commands, "backup", "save the database, without the key ring", "backup:backup_command"
+    )
+    restore = _command(
+        commands,
+        "restore",
+        "fill an empty database from a backup; deliveries stay paused",
+        "backup:restore_command",
+    )
+    for one in (backup, restore):
+        one.add_argument("file", type=Path, metavar="FILE", help="the backup")
+        _add_data_dir(one)
+    deliveries = _group(commands, "deliveries", "hold all deliveries back, or let them go on")
+    status = _command(deliveries, "status", "say whether they go out", "lifecycle:status_command")
+    pause = _command(deliveries, "pause", "begin no delivery", "lifecycle:pause_command")
+    pause.add_argument("--reason", default="", metavar="TEXT", help="why, for those who ask")
+    resume = _command(deliveries, "resume", "let them go on", "lifecycle:resume_command")
+    lifecycle = _group(commands, "lifecycle", "let old history go")
+    run = _command(
+        lifecycle,
+        "run",
+        "drop the months older than GUARDIAN_RETENTION_DAYS now",
+        "lifecycle:run_command",
+    )
+    run.add_argument("--dry-run", action="store_true", help="only say what would go")
+    for one in (status, pause, resume, run):
+        _add_json(one)
+        _add_data_dir(one)
 
 
 def _add_receiving(commands: Commands) -> None:

@@ -214,11 +214,12 @@ class Pump:
         self._take_turns()
 
     def _heed(self, *, is_paused: bool) -> None:
+        if is_paused and (not self._is_paused or not self._looks):
+            log.warning("deliveries are paused: see `guardian deliveries status`")
         if is_paused == self._is_paused:
             return
         self._is_paused = is_paused
         if is_paused:
-            log.warning("deliveries are paused by the operator")
             for lane in self._lanes.values():
                 lane.forget_queue()
         else:
