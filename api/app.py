@@ -29,6 +29,7 @@ from api.controllers.keys import KeyController
 from api.controllers.metrics import MetricsController
 from api.controllers.narratives import NarrativeController
 from api.controllers.observations import ObservationController
+from api.controllers.replays import ReplayController
 from api.controllers.stats import StatsController
 from api.controllers.success import SuccessController
 from api.controllers.tenants import TenantController
@@ -59,6 +60,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     IntegrationController,
     KeyController,
     NarrativeController,
+    ReplayController,
     StatsController,
     ExportController,
     ObservationController,

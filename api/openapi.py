@@ -258,6 +258,9 @@ def _responses(operation: Operation, kinds: _Kinds) -> dict[str, Any]:
         refusals |= _WITH_CHANGE
     problem = {MEDIA_TYPE: {"schema": kinds.place(Problem)}}
     told = {str(handler.status_code): success}
+    for status, kind in handler.opt.get("answers_too", {}).items():
+        content = {"application/json": {"schema": kinds.place(kind)}}
+        told[str(status)] = {"description": "Done.", "content": content}
     if handler.opt.get(CONDITIONAL):
         told["304"] = {"description": "The caller has it already, by its `If-None-Match`."}
     return told | {

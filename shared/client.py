@@ -57,6 +57,7 @@ from shared.contracts.pages import Page
 from shared.contracts.portfolio import Portfolio
 from shared.contracts.postures import Request
 from shared.contracts.problems import Problem
+from shared.contracts.replays import NewReplay, Replay, ReplayCount
 from shared.contracts.stats import Stats, Window
 from shared.contracts.success import History, Overview
 from shared.contracts.tenants import NewTenant, Tenant
@@ -291,6 +292,28 @@ class GuardianClient:
     async def redeliver(self, delivery_id: UUID) -> Delivery:
         """Send the same event again; the answer is the new delivery."""
         return await self._send(Delivery, "POST", f"/deliveries/{delivery_id}/redeliver")
+
+    async def count_replay(self, wanted: NewReplay) -> ReplayCount:
+        """Say how many deliveries a replay would make, without making one."""
+        dry = msgspec.structs.replace(wanted, dry_run=True)
+        return await self._send(ReplayCount, "POST", "/replays", dry)
+
+    async def start_replay(self, wanted: NewReplay) -> Replay:
+        """Have what was chosen sent in the background."""
+        wet = msgspec.structs.replace(wanted, dry_run=False)
+        return await self._send(Replay, "POST", "/replays", wet)
+
+    async def replays(self, *, cursor: str | None = None, limit: int | None = None) -> Page[Replay]:
+        """A page of replays, newest first."""
+        return await self._get(Page[Replay], "/replays", {"cursor": cursor, "limit": limit})
+
+    async def replay(self, replay_id: UUID) -> Replay:
+        """How far one is."""
+        return await self._get(Replay, f"/replays/{replay_id}")
+
+    async def cancel_replay(self, replay_id: UUID) -> None:
+        """Make no more deliveries of it."""
+        await self._exchange("DELETE", f"/replays/{replay_id}")
 
     async def stats(self, window: Window = Window.DAY) -> Stats:
         """How well deliveries went, in all and per integration."""
