@@ -15,6 +15,54 @@ DEPLOY = ROOT / "deploy"
 UNITS = ("guardian-api.service", "guardian-worker@.service")
 FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
 
+DIRECTIVES = {
+    "Unit": {"Description", "Documentation", "Wants", "After", "StartLimitIntervalSec"},
+    "Service": {
+        *("Type", "ExecStart", "EnvironmentFile", "Environment", "LoadCredential"),
+        *("Restart", "RestartSec", "KillMode", "TimeoutStopSec"),
+        *("MemoryMax", "TasksMax", "LimitNOFILE", "UMask"),
+        *("DynamicUser", "NoNewPrivileges", "CapabilityBoundingSet", "AmbientCapabilities"),
+        *("ProtectSystem", "ProtectHome", "ProtectClock", "ProtectHostname", "ProtectProc"),
+        *("ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs"),
+        *("ProtectControlGroups", "PrivateTmp", "PrivateDevices", "RemoveIPC"),
+        *("RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime"),
+        *("RestrictSUIDSGID", "LockPersonality"),
+        *("SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber"),
+    },
+    "Install": {"WantedBy"},
+}
+"""The directives of systemd that our units use: a misspelt one would silently do nothing."""
+
+REPEATED = {"Environment", "LoadCredential", "SystemCallFilter"}
+_YES = "yes"
+_SECONDS = r"\d+"
+SHAPES = {
+    "Type": "exec",
+    "ExecStart": r"/\S+/guardian (api|worker)",
+    "EnvironmentFile": r"/\S+",
+    "Environment": r"[A-Z_]+=\S+",
+    "LoadCredential": r"[a-z-]+:/\S+",
+    "Restart": "always",
+    "RestartSec": _SECONDS,
+    "TimeoutStopSec": _SECONDS,
+    "KillMode": "mixed",
+    "MemoryMax": r"\d+[MG]",
+    "TasksMax": r"\d+",
+    "LimitNOFILE": r"\d+",
+    "UMask": "0077",
+    "DynamicUser": _YES,
+    "NoNewPrivileges": _YES,
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": _YES,
+    "ProtectProc": "invisible",
+    "PrivateTmp": _YES,
+    "PrivateDevices": _YES,
+    "RestrictNamespaces": _YES,
+}
+"""What the values look like, and least privilege among them."""
+
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_setting_that_is_named_exists(file: Path) -> None:
@@ -25,21 +73,31 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
-def test_systemd_understands_the_units(unit: str, tmp_path: Path) -> None:
-    text = (DEPLOY / unit).read_text(encoding="utf-8")
-    made = tmp_path / unit.replace("@.", "@1.")
-    # The program stands elsewhere on this machine.
-    made.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", text), encoding="utf-8")
+def test_the_units_say_nothing_that_systemd_does_not_know(unit: str, tmp_path: Path) -> None:
+    sections = _unit(unit)
 
-    answer = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(made)],  # noqa: S607 - wherever it is
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    assert set(sections) == {"Unit", "Service", "Install"}
+    for section, lines in sections.items():
+        names = [name for name, _ in lines]
+        assert set(names) <= DIRECTIVES[section]
+        assert [name for name in names if names.count(name) > 1 and name not in REPEATED] == []
+    for name, value in sections["Service"]:
+        assert re.fullmatch(SHAPES.get(name, ".*"), value), f"{name}={value}"
+        assert set(re.findall(r"%(.)", value)) <= {"d", "i"}
+    # In addition to our own reading, systemd's own where it is installed.
+    if systemd := shutil.which("systemd-analyze"):
+        assert _complaints(systemd, unit, tmp_path) == ""
 
-    assert (answer.returncode, answer.stderr) == (0, "")
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_units_give_each_secret_as_a_credential_and_as_nothing_else(unit: str) -> None:
+    service = _unit(unit)["Service"]
+    loaded = {value.partition(":")[0] for name, value in service if name == "LoadCredential"}
+    named = dict(value.split("=", 1) for name, value in service if name == "Environment")
+    files = {value for name, value in named.items() if name.endswith("_FILE")}
+
+    assert files == {f"%d/{one}" for one in loaded}
+    assert not any("://" in value for value in named.values())
 
 
 def test_whoever_stops_a_worker_waits_for_longer_than_it_drains() -> None:
@@ -81,3 +139,31 @@ def test_each_alert_waits_and_tells() -> None:
         assert rule["expr"].strip()
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"]["summary"].endswith(".")
+
+
+def _unit(name: str) -> dict[str, list[tuple[str, str]]]:
+    """A unit's directives by section, in order; a line that is neither fails."""
+    sections: dict[str, list[tuple[str, str]]] = {}
+    section = ""
+    for line in (DEPLOY / name).read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if heading := re.fullmatch(r"\[(\w+)\]", line):
+            section = heading[1]
+            sections[section] = []
+            continue
+        directive, sign, value = line.partition("=")
+        assert sign, f"{name}: {line}"
+        sections[section].append((directive, value))
+    return sections
+
+
+def _complaints(systemd: str, unit: str, folder: Path) -> str:
+    text = (DEPLOY / unit).read_text(encoding="utf-8")
+    made = folder / unit.replace("@.", "@1.")
+    # The program stands elsewhere on this machine.
+    made.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", text), encoding="utf-8")
+    answer = subprocess.run(
+        [systemd, "verify", "--man=no", str(made)], capture_output=True, text=True, check=False
+    )
+    return answer.stderr or f"exit code {answer.returncode}" * bool(answer.returncode)
