@@ -40,13 +40,13 @@ from api.principal import Principal
 from api.problems import refuse
 from api.refusals import RefusalRecorder, witness_of
 from api.services.audit import Witness
-from api.services.catalogue import Catalogues
 from api.services.integrations import Workshop
 from api.services.narratives import Respondent
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
 from shared.jobs import Jobs, WakeUps
+from shared.success.catalogue import Catalogues
 
 DISTRIBUTION = "guardian-z07"
 METRICS = "metrics"

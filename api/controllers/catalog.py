@@ -7,7 +7,6 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 from api.guards import requires
 from api.services import catalogue_entries
 from api.services.audit import Witness
-from api.services.catalogue import Catalogues
 from shared.contracts.catalogue import (
     CapabilityEntry,
     CatalogueListing,
@@ -19,6 +18,7 @@ from shared.contracts.catalogue import (
 )
 from shared.contracts.words import Role
 from shared.data.session import operating
+from shared.success.catalogue import Catalogues
 
 ACT = {"action": catalogue_entries.ACTION}
 

@@ -15,7 +15,6 @@ from api.conditional import private_answer
 from api.guards import requires
 from api.principal import Principal
 from api.services.audit import Witness
-from api.services.catalogue import Catalogues
 from api.services.narratives import (
     Respondent,
     change_settings,
@@ -27,6 +26,7 @@ from shared.contracts.narrative import Narrative, NarrativeSettings, NarrativeSe
 from shared.contracts.words import Role
 from shared.data.session import acting_for
 from shared.jobs import Jobs, narrative_job
+from shared.success.catalogue import Catalogues
 
 
 class NarrativeController(Controller):

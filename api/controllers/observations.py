@@ -17,7 +17,6 @@ from api.metrics import Metrics
 from api.principal import Principal
 from api.services import batches
 from api.services.batches import Numbered
-from api.services.catalogue import Catalogues
 from api.services.idempotency import Repeatable, part_of, remember, remembered, repeatable
 from api.services.ingest import Intake, Told, ingest
 from shared.contracts.observations import (
@@ -36,6 +35,7 @@ from shared.data.session import TenantSession, acting_for
 from shared.domain.uuid7 import Ids
 from shared.errors import ConflictError, TooLargeError
 from shared.jobs import WakeUps
+from shared.success.catalogue import Catalogues
 
 Caller = Request[Principal, Any, State]
 IdempotencyKey = Annotated[

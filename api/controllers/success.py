@@ -14,7 +14,6 @@ from litestar.params import QueryParameter
 from api.conditional import CONDITIONAL, private_answer
 from api.guards import requires
 from api.principal import Principal
-from api.services.catalogue import Catalogues
 from api.services.history import question, tell_history
 from api.services.portfolio import tell_portfolio
 from api.services.success import tell_overview
@@ -22,6 +21,7 @@ from shared.contracts.portfolio import Portfolio
 from shared.contracts.success import History, Overview
 from shared.contracts.words import Role
 from shared.data.session import acting_for, operating
+from shared.success.catalogue import Catalogues
 
 Caller = Request[Principal, Any, State]
 

@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from api.services.standings import read_standings
 from shared.contracts.portfolio import AilingEndpoint, DeliveryHealth, Portfolio
 from shared.data.session import OperatorSession
 from shared.domain.catalogue import Catalogue
 from shared.domain.overview import overview
 from shared.domain.portfolio import portfolio
 from shared.domain.uuid7 import instant_of
+from shared.success.standings import read_standings
 
 TENANTS_AT_ONCE = 200
 WINDOW = timedelta(hours=24)

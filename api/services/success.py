@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from api.services.standings import read_standings
 from shared.contracts.success import Overview
 from shared.data.session import TenantSession
 from shared.domain import overview
 from shared.domain.catalogue import Catalogue
 from shared.errors import NotFoundError
+from shared.success.standings import read_standings
 
 
 async def tell_overview(session: TenantSession, catalogue: Catalogue, *, now: datetime) -> Overview:

@@ -46,6 +46,10 @@ class WorkerSession:
     connection: Connection
 
 
+AnySession = TenantSession | OperatorSession | WorkerSession
+"""For what is only read, and by whoever row-level security lets see it."""
+
+
 @asynccontextmanager
 async def acting_for(
     tenant_id: UUID, *, is_read_only: bool = False

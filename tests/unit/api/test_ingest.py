@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.services.acceptance import check
-from api.services.catalogue import Catalogues
 from api.services.ingest import Accepted, Intake, Told, ingest, ingest_all
 from shared.contracts.observations import (
     AdoptionObservation,
@@ -38,6 +37,7 @@ from shared.domain import uuid7
 from shared.domain.catalogue import Capability, Catalogue, Edition, SubDimension
 from shared.domain.uuid7 import Ids
 from shared.errors import ConflictError, InvalidError
+from shared.success.catalogue import Catalogues
 from tests.conftest import Clock, make_tenant
 
 RULES, ALERTS, NETWORK = (

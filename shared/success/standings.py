@@ -1,4 +1,4 @@
-"""What the overview and the portfolio ask the database: the newest of each domain, never a history.
+"""What overview, portfolio and digest ask the database: the newest of each domain, never a history.
 
 A handful of queries of a few index probes for each tenant, however long it has been told of. A
 tenant's session asks about its own tenant, an operator's about any number.
@@ -14,7 +14,7 @@ import msgspec
 
 from shared.contracts.words import Scope
 from shared.data.connection import Row
-from shared.data.session import OperatorSession, TenantSession
+from shared.data.session import AnySession
 from shared.domain import overview, periods, trends
 from shared.domain.overview import (
     AdoptionSeen,
@@ -44,7 +44,7 @@ SERIES_DOMAINS = (Scope.READINESS, Scope.ADOPTION, Scope.EDITIONS)
 
 
 async def read_standings(
-    session: TenantSession | OperatorSession,
+    session: AnySession,
     tenant_ids: Sequence[UUID],
     *,
     now: datetime,
@@ -159,15 +159,15 @@ Weekly = Mapping[Scope, Mapping[int, Row]]
 
 
 async def _tenants(
-    session: TenantSession | OperatorSession, tenant_ids: Sequence[UUID], now: datetime
+    session: AnySession,
+    tenant_ids: Sequence[UUID],
+    now: datetime,
 ) -> dict[UUID, Row]:
     rows = await session.connection.fetch(TENANTS, list(tenant_ids), now - overview.REPORTS_WINDOW)
     return {row["id"]: row for row in rows}
 
 
-async def _newest(
-    session: TenantSession | OperatorSession, tenant_ids: Sequence[UUID]
-) -> Mapping[UUID, Newest]:
+async def _newest(session: AnySession, tenant_ids: Sequence[UUID]) -> Mapping[UUID, Newest]:
     rows = await session.connection.fetch(
         NEWEST,
         list(tenant_ids),
@@ -182,7 +182,9 @@ async def _newest(
 
 
 async def _weekly(
-    session: TenantSession | OperatorSession, tenant_ids: Sequence[UUID], now: datetime
+    session: AnySession,
+    tenant_ids: Sequence[UUID],
+    now: datetime,
 ) -> Mapping[UUID, Weekly]:
     weeks = periods.weeks_until(now, trends.SERIES_WEEKS)
     rows = await session.connection.fetch(
@@ -199,7 +201,9 @@ async def _weekly(
 
 
 async def _editions(
-    session: TenantSession | OperatorSession, tenant_ids: Sequence[UUID], computations: int
+    session: AnySession,
+    tenant_ids: Sequence[UUID],
+    computations: int,
 ) -> Mapping[UUID, list[EditionsSnapshot]]:
     rows = await session.connection.fetch(EDITIONS, list(tenant_ids), computations)
     found: dict[UUID, list[EditionsSnapshot]] = defaultdict(list)
@@ -209,7 +213,9 @@ async def _editions(
 
 
 async def _plans(
-    session: TenantSession | OperatorSession, tenant_ids: Sequence[UUID], now: datetime
+    session: AnySession,
+    tenant_ids: Sequence[UUID],
+    now: datetime,
 ) -> Mapping[UUID, list[Row]]:
     rows = await session.connection.fetch(
         PLANS,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from shared.contracts.words import Dimension
 from shared.data import tables
-from shared.data.session import OperatorSession, TenantSession
+from shared.data.session import AnySession
 from shared.domain.catalogue import Capability, Catalogue, Edition, SubDimension
 
 FRESH_FOR = timedelta(seconds=5)
@@ -21,7 +21,7 @@ class Catalogues:
         self._read_at: datetime | None = None
         self._catalogue = Catalogue({}, {}, {})
 
-    async def newest(self, session: TenantSession | OperatorSession) -> Catalogue:
+    async def newest(self, session: AnySession) -> Catalogue:
         """Answer the catalogue, at most five seconds old."""
         now = self._clock()
         if self._read_at is None or not timedelta() <= now - self._read_at < FRESH_FOR:
@@ -34,7 +34,7 @@ class Catalogues:
         self._read_at = None
 
 
-async def _read(session: TenantSession | OperatorSession) -> Catalogue:
+async def _read(session: AnySession) -> Catalogue:
     capabilities = await tables.Capability.select()
     editions = await tables.Edition.select()
     sub_dimensions = await tables.AdoptionSubDimension.select()

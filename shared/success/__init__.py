@@ -1,0 +1,1 @@
+"""How tenants stand, read from the database: what the API answers and what a digest tells."""
