@@ -35,8 +35,9 @@ fix: .venv/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/.dev ## measure; prints ratios within one run
-	$(BIN)/python -m tests.bench
+bench: ARGS =
+bench: .venv/.dev ## measure; prints ratios within one run; ARGS="latency --rounds 5" names what
+	$(BIN)/python -m tests.bench $(ARGS)
 
 setup: .venv/.dev ## install everything, and the commit hooks where this is a git checkout
 	@[ ! -d .git ] || $(BIN)/prek install -q

@@ -14,21 +14,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import throughput
+from tests.bench import claims, fairness, footprint, latency, scaling, throughput
 from tests.bench.figures import Figure, table
+from tests.bench.size import Size
 from tests.bench.stand import Stand, host, stand
 
 ROUNDS = 3
 
 
 class Measure(Protocol):
-    """One of the measures; `is_full` is for those who have the time."""
+    """One of the measures: so many rounds of such a size."""
 
-    def __call__(self, stand: Stand, *, rounds: int, is_full: bool) -> Awaitable[list[Figure]]: ...
+    def __call__(self, stand: Stand, *, rounds: int, size: Size) -> Awaitable[list[Figure]]: ...
 
 
 MEASURES: dict[str, Measure] = {
     "throughput": throughput.measure,
+    "latency": latency.measure,
+    "claims": claims.measure,
+    "fairness": fairness.measure,
+    "scaling": scaling.measure,
+    "footprint": footprint.measure,
 }
 
 
@@ -37,7 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="|".join(MEASURES), help="all by default")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each measure (%(default)s)")
-    parser.add_argument("--full", action="store_true", help="longer rounds and larger tables")
+    parser.add_argument(
+        "--size",
+        type=Size,
+        choices=list(Size),
+        default=Size.USUAL,
+        help="how long the rounds and how large the tables are (%(default)s)",
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(MEASURES)
     if unknown:
@@ -62,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(measure: Measure, servers: Stand, options: argparse.Namespace) -> list[Figure]:
-    return await measure(servers, rounds=options.rounds, is_full=options.full)
+    return await measure(servers, rounds=options.rounds, size=options.size)
 
 
 def _record(machine: dict[str, object], figures: Sequence[Figure]) -> dict[str, object]:

@@ -84,6 +84,19 @@ class Seeder:
         )
         self._made += count
 
+    async def delivery(self, integration_id: UUID) -> UUID:
+        """One event with one delivery, committed; answers the event's id."""
+        event_id = _id()
+        await self.owner.execute(
+            _DELIVERY,
+            self.tenant_id,
+            integration_id,
+            event_id,
+            BODY,
+            str(EventType.READINESS_UPDATED),
+        )
+        return event_id
+
     async def history(self, integration_ids: Sequence[UUID], count: int) -> None:
         """`count` delivered ones, with their events."""
         await self.owner.execute(
@@ -96,6 +109,12 @@ class Seeder:
             str(EventType.READINESS_UPDATED),
         )
         self._made += count
+
+    async def wal(self) -> int:
+        """Bytes of write-ahead log that the server has written in its life."""
+        return int(
+            await self.owner.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")
+        )
 
     async def delivered(self) -> int:
         """How many have been settled as delivered."""
@@ -146,6 +165,14 @@ _DELIVERIES = f"""
 )
 INSERT INTO delivery_due (integration_id, id, tenant_id, event_id)
 SELECT ($2::uuid[])[1 + n % cardinality($2::uuid[])], id, $1, id FROM made
+"""
+
+_DELIVERY = """
+WITH event AS (
+  INSERT INTO event (tenant_id, id, type, scope, occurred_at, body)
+  VALUES ($1, $3, $5, 'readiness', now(), $4)
+)
+INSERT INTO delivery_due (integration_id, id, tenant_id, event_id) VALUES ($2, $3, $1, $3)
 """
 
 _HISTORY = f"""

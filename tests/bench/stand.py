@@ -51,7 +51,11 @@ class Bench:
 
 @dataclass
 class Stand:
-    """What stands while measures are taken."""
+    """What stands while measures are taken.
+
+    Attributes:
+        is_pinned: whether the worker has a core for itself.
+    """
 
     folder: Path
     servers: Servers
@@ -59,6 +63,7 @@ class Stand:
     log: Path
     certificate: Path
     authority: Path
+    is_pinned: bool = True
     running: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
 
     @asynccontextmanager
@@ -93,19 +98,8 @@ class Stand:
     async def worker(
         self, bench: Bench, *, count: int = 1, **settings: object
     ) -> AsyncGenerator[list[subprocess.Popen[str]], None]:
-        """That many real workers, all shards between them."""
-        env = {
-            "DATABASE_URL": bench.worker_url,
-            "REDIS_URL": self.servers.redis_url,
-            "GUARDIAN_KEY_RING": self.ring,
-            "GUARDIAN_KEY_PEPPER": "a pepper for the bench only",
-            "GUARDIAN_EGRESS_ALLOW_NETS": "127.0.0.0/8",
-            "GUARDIAN_EGRESS_ALLOW_HTTP": "true",
-            "GUARDIAN_EGRESS_ALLOW_PORTS": "*",
-            "GUARDIAN_EGRESS_CA_FILE": str(self.authority),
-        }
-        env |= {name.upper(): str(value) for name, value in settings.items()}
-        workers = [self.process("worker", env=env, cpus=WORKER_CPUS) for _ in range(count)]
+        """That many real workers, all shards between them; those still in the list are ended."""
+        workers = [self.start_worker(bench, **settings) for _ in range(count)]
         try:
 
             async def have_shared() -> bool:
@@ -129,6 +123,21 @@ class Stand:
                 "DELETE FROM worker_heartbeat"
             )
 
+    def start_worker(self, bench: Bench, **settings: object) -> subprocess.Popen[str]:
+        """One more worker, which holds nothing yet; `settings` are environment variables."""
+        env = {
+            "DATABASE_URL": bench.worker_url,
+            "REDIS_URL": self.servers.redis_url,
+            "GUARDIAN_KEY_RING": self.ring,
+            "GUARDIAN_KEY_PEPPER": "a pepper for the bench only",
+            "GUARDIAN_EGRESS_ALLOW_NETS": "127.0.0.0/8",
+            "GUARDIAN_EGRESS_ALLOW_HTTP": "true",
+            "GUARDIAN_EGRESS_ALLOW_PORTS": "*",
+            "GUARDIAN_EGRESS_CA_FILE": str(self.authority),
+        }
+        env |= {name.upper(): str(value) for name, value in settings.items()}
+        return self.process("worker", env=env, cpus=WORKER_CPUS)
+
     def process(
         self,
         module: str,
@@ -146,7 +155,7 @@ class Stand:
                 stderr=log,
                 text=True,
             )
-        if cpus:
+        if cpus and self.is_pinned:
             os.sched_setaffinity(process.pid, cpus)
         self.running.append(process)
         return process
@@ -156,6 +165,11 @@ class Stand:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         self.running.remove(process)
+
+    def end_all(self) -> None:
+        """Kill whatever still runs."""
+        for process in list(self.running):
+            self.end(process)
 
     async def output(self, process: subprocess.Popen[str]) -> dict[str, float]:
         """Wait until it ends, and read the JSON it printed."""
@@ -180,26 +194,31 @@ def stand() -> Generator[Stand, None, None]:
         socket_dir = parse_qs(urlsplit(owner_url).query)["host"][0]
         servers = Servers(socket_dir, owner_url, "bench-only", redis.start())
         asyncio.run(make_template(servers))
-        authority, certificate = folder / "authority.pem", folder / "certificate.pem"
-        ca = trustme.CA()
-        ca.cert_pem.write_to_path(authority)
-        ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
-        made = Stand(
-            folder=folder,
-            servers=servers,
-            ring="b1:" + base64.b64encode(os.urandom(32)).decode(),
-            log=folder / "processes.log",
-            certificate=certificate,
-            authority=authority,
-        )
+        made = stand_on(servers, folder)
         yield made
     finally:
-        for process in made.running if made else ():
-            process.kill()
-            process.wait()
+        if made:
+            made.end_all()
         redis.stop()
         postgres.stop()
         rmtree(folder, ignore_errors=True)
+
+
+def stand_on(servers: Servers, folder: Path, *, is_pinned: bool = True) -> Stand:
+    """Make what else is needed in `folder`, on servers that run and have their template."""
+    authority, certificate = folder / "authority.pem", folder / "certificate.pem"
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(authority)
+    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    return Stand(
+        folder=folder,
+        servers=servers,
+        ring="b1:" + base64.b64encode(os.urandom(32)).decode(),
+        log=folder / "processes.log",
+        certificate=certificate,
+        authority=authority,
+        is_pinned=is_pinned,
+    )
 
 
 def cpu_s(pid: int) -> float:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tests.bench.figures import Figure
 from tests.bench.seeding import Seeder, until_delivered, wake
+from tests.bench.size import Size
 from tests.bench.stand import WORKER_CPUS, Ports, Stand, cpu_s
 
 LANES = 64
@@ -33,14 +34,16 @@ class Series:
         return [mine / theirs for mine, theirs in zip(self.rates, other.rates, strict=True)]
 
 
-async def measure(stand: Stand, *, rounds: int, is_full: bool) -> list[Figure]:
+async def measure(stand: Stand, *, rounds: int, size: Size) -> list[Figure]:
     """Interleave the contestants, round by round."""
-    count = 60_000 if is_full else 16_000
-    jobs = 1_000 if is_full else 300
+    count = size.pick(tiny=300, usual=16_000, full=60_000)
+    jobs = size.pick(tiny=10, usual=300, full=1_000)
+    seconds = size.pick(tiny=0.1, usual=2.0, full=5.0)
     schemes = ("plain", "tls")
     engine = {scheme: Series() for scheme in schemes}
     alone = {scheme: Series() for scheme in schemes}
     naive = {at_once: Series() for at_once in NAIVE_AT_ONCE}
+    wal: list[float] = []
     async with stand.database("throughput") as bench:
         with stand.receiver(plain=LANES, tls=LANES) as ports:
             urls = _urls(ports)
@@ -49,17 +52,20 @@ async def measure(stand: Stand, *, rounds: int, is_full: bool) -> list[Figure]:
             lanes = {scheme: await seeder.integrations(urls[scheme]) for scheme in schemes}
             async with stand.worker(bench) as [worker]:
                 for scheme in schemes:
-                    await _deliver(stand, seeder, lanes[scheme], WARM_UP)
+                    await _deliver(stand, seeder, lanes[scheme], min(WARM_UP, count))
                 for _ in range(rounds):
                     for scheme in schemes:
                         cpu_before = cpu_s(worker.pid)
-                        elapsed = await _deliver(stand, seeder, lanes[scheme], count)
+                        elapsed, written = await _deliver(stand, seeder, lanes[scheme], count)
+                        wal.append(written / count)
                         spent = cpu_s(worker.pid) - cpu_before
                         engine[scheme].add(count / elapsed, spent / count * 1e6)
-                        alone[scheme].add(*await _alone(stand, urls[scheme]))
+                        alone[scheme].add(*await _alone(stand, urls[scheme], seconds))
                     for at_once, series in naive.items():
                         series.add(*await _naive(stand, urls["plain"][:8], jobs, at_once))
-    figures: list[Figure] = []
+    figures = [
+        Figure(name="WAL, claim and settle", unit="B each", values=wal, goal="<= 450"),
+    ]
     for scheme in schemes:
         figures += [
             _rate(f"engine, {scheme}", engine[scheme], goal=">= 8000" if scheme == "plain" else ""),
@@ -92,18 +98,19 @@ def _urls(ports: Ports) -> dict[str, list[str]]:
 
 async def _deliver(
     stand: Stand, seeder: Seeder, integration_ids: Sequence[UUID], count: int
-) -> float:
-    """Seconds from the wake-up until `count` deliveries are settled."""
+) -> tuple[float, int]:
+    """Seconds from the wake-up until `count` are settled, and bytes of WAL written meanwhile."""
     before = await seeder.delivered()
     await seeder.deliveries(integration_ids, count)
-    began = perf_counter()
+    wal, began = await seeder.wal(), perf_counter()
     await wake(stand.servers.redis_url, integration_ids)
     await until_delivered(seeder, before + count)
-    return perf_counter() - began
+    return perf_counter() - began, await seeder.wal() - wal
 
 
-async def _alone(stand: Stand, urls: Sequence[str]) -> tuple[float, float]:
-    arguments = ["--at-once", str(AT_ONCE), "--ca-file", str(stand.authority), *urls]
+async def _alone(stand: Stand, urls: Sequence[str], seconds: float) -> tuple[float, float]:
+    arguments = ["--at-once", str(AT_ONCE), "--seconds", str(seconds)]
+    arguments += ["--ca-file", str(stand.authority), *urls]
     told = await stand.output(stand.process("tests.bench.transport", *arguments, cpus=WORKER_CPUS))
     return told["rate"], told["cpu_us"]
 
