@@ -1,6 +1,7 @@
 """A terminal as small as our tests need, and a process that runs in one."""
 
 import asyncio
+import codecs
 import fcntl
 import os
 import pty
@@ -32,6 +33,7 @@ class Screen:
         self._x = self._y = 0
         self._style = ""
         self._rest = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     @property
     def lines(self) -> list[str]:
@@ -44,6 +46,15 @@ class Screen:
     @property
     def cells(self) -> list[list[tuple[str, str]]]:
         return self._cells
+
+    def resize(self, width: int, height: int) -> None:
+        """Another size; what it shows is unknown until it is drawn anew."""
+        self.width, self.height = width, height
+        self._cells = [[(" ", "") for _ in range(width)] for _ in range(height)]
+
+    def feed_bytes(self, sent: bytes) -> None:
+        """A character may be cut between two calls."""
+        self.feed(self._decoder.decode(sent))
 
     def feed(self, sent: str) -> None:
         sent = self._rest + sent
@@ -167,7 +178,7 @@ class Process:
             if not chunk:
                 return
             self.sent += chunk
-            self.screen.feed(chunk.decode(errors="replace"))
+            self.screen.feed_bytes(chunk)
 
     def hang_up(self) -> None:
         """Take the terminal away."""

@@ -19,6 +19,7 @@ from shared.client import GuardianClient
 from shared.errors import GuardianError, SettingError
 from tui.desk import Desk
 from tui.display import Changes, Frame, can_compare
+from tui.driver import Terminal
 from tui.glyphs import Ascii, Glyphs
 from tui.link import Link, State
 from tui.messages import (
@@ -66,6 +67,18 @@ SHORT = {"overview": "Over", "integrations": "Integ", "deliveries": "Deliv", "hi
 TIME_TO_READ = timedelta(seconds=8)
 """How long the result of a key stands before the trouble with the link takes its line."""
 
+PANES: Mapping[str, type[Pane]] = {
+    "overview": OverviewPane,
+    "integrations": IntegrationsPane,
+    "deliveries": DeliveriesPane,
+    "history": HistoryPane,
+    "delivery": DeliveryPane,
+    "form": IntegrationFormPane,
+    "secret": SecretPane,
+    "sign-in": SignInPane,
+    "tenants": TenantsPane,
+    "commands": CommandsPane,
+}
 ALONE = frozenset({"sign-in", "tenants"})
 """Panes that stand before the tenant is known: their tabs lead nowhere yet."""
 
@@ -115,7 +128,7 @@ class Console(App[None]):
             interval_s: seconds between two questions of the pane that is shown.
             watch_s: seconds between two looks at a delivery that is being watched.
         """
-        super().__init__()
+        super().__init__(driver_class=Terminal)
         self.register_theme(THEME)
         self.set_reactive(App.theme, THEME.name)
         self.animation_level = "none"
@@ -130,22 +143,19 @@ class Console(App[None]):
         self._has_notice = False
         self._said_at = datetime.min.replace(tzinfo=UTC)
         self._trail: list[str] = []
+        if server is not None and server.key is not None:
+            try:
+                self.desk.client = GuardianClient(server.url, server.key)
+            except SettingError as error:
+                self._refusal = error.detail
+        self._first = "sign-in" if self.desk.client is None else "overview"
+        self._is_furnished = False
 
     def compose(self) -> ComposeResult:
-        """The bar, the panes, what was said, and the keys."""
-        desk = self.desk
+        """The bar, the first pane, what was said, and the keys; the other panes come later."""
         yield Lines(id="bar")
         with ContentSwitcher(id="panes"):
-            yield OverviewPane(desk, id="overview")
-            yield IntegrationsPane(desk, id="integrations")
-            yield DeliveriesPane(desk, id="deliveries")
-            yield HistoryPane(desk, id="history")
-            yield DeliveryPane(desk, id="delivery")
-            yield IntegrationFormPane(desk, id="form")
-            yield SecretPane(desk, id="secret")
-            yield SignInPane(desk, id="sign-in")
-            yield TenantsPane(desk, id="tenants")
-            yield CommandsPane(desk, id="commands")
+            yield PANES[self._first](self.desk, id=self._first)
         yield MessageLine(id="said")
         yield Lines(id="hints")
         yield Lines(id="small")
@@ -156,13 +166,7 @@ class Console(App[None]):
             stop_on_signals(lambda code: self.exit(return_code=code))
             end_with_terminal()
         self.set_interval(1.0, self._tick)
-        server = self._server
-        if server is not None and server.key is not None:
-            try:
-                self.desk.client = GuardianClient(server.url, server.key)
-            except SettingError as error:
-                self._refusal = error.detail
-        self._open("sign-in" if self.desk.client is None else "overview")
+        self._open(self._first)
 
     async def on_unmount(self) -> None:
         """Hang up."""
@@ -178,6 +182,12 @@ class Console(App[None]):
         """No colour code under NO_COLOR, greys included; no glyph that the terminal lacks."""
         filters = [Colourless()] if self._is_colourless else super().get_line_filters()
         return [*filters, Ascii()] if self.desk.glyphs is Glyphs.ASCII else filters
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key may lead to any pane, so all of them stand before the first is obeyed."""
+        if isinstance(event, events.Key):
+            await self._furnish()
+        await super().on_event(event)
 
     # What the panes say
 
@@ -477,9 +487,21 @@ class Console(App[None]):
     def _named(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)
 
+    async def _furnish(self) -> None:
+        """Make the panes that the first frame could do without."""
+        if not self._is_furnished:
+            self._is_furnished = True
+            rest = [kind(self.desk, id=name) for name, kind in PANES.items() if name != self._first]
+            for pane in rest:
+                pane.display = False
+            await self._switcher.mount_all(rest)
+
     # The terminal
 
     def _display(self, screen: Screen[None], renderable: RenderableType | None) -> None:
+        if not self.desk.is_drawn.is_set():
+            self.call_later(self._furnish)
+            self.desk.is_drawn.set()
         frame = self._frame
         if frame is not None and isinstance(renderable, CompositorUpdate):
             if can_compare(renderable):

@@ -1,7 +1,8 @@
 """What every pane works with: whom to ask, the clock, and how the link stands."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ class Desk:
     Attributes:
         clock: now, in UTC.
         watch_s: seconds between two looks at a delivery that is being watched.
+        is_drawn: set once the first frame is on its way; before, nothing else gets the processor.
     """
 
     clock: Callable[[], datetime]
@@ -26,6 +28,7 @@ class Desk:
     client: GuardianClient | None = None
     tenant_name: str = ""
     glyphs: Glyphs = Glyphs.BLOCKS
+    is_drawn: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def server(self) -> GuardianClient:

@@ -104,6 +104,7 @@ class PollingPane(Pane):
     @work(exclusive=True, group="poll")
     async def poll(self) -> None:
         """Ask, rest, ask again. One loop, so a slow server is never asked twice at a time."""
+        await self.desk.is_drawn.wait()
         while True:
             self._wake.clear()
             rest_s = await self._ask_once()
