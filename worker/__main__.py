@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_resources(settings, clock=_now) as transport:
+    agent = user_agent(version("guardian-z07"))
+    async with open_resources(settings, clock=_now, user_agent=agent) as transport:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -14,6 +14,7 @@ from shared.data.roles import refuse_privileged
 from shared.data.session import WORKER_ROLE
 from shared.errors import StartError
 from worker.delivery.send import CurlTransport
+from worker.delivery.tokens import TokenTransport
 from worker.settings import Settings
 
 CLOSE_S = 2.0
@@ -22,8 +23,8 @@ POOL_NAME = "guardian-worker"
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, *, clock: Callable[[], datetime]
-) -> AsyncGenerator[CurlTransport, None]:
+    settings: Settings, *, clock: Callable[[], datetime], user_agent: str
+) -> AsyncGenerator[TokenTransport, None]:
     """Judge the database, open the pool behind the sessions, and give the transport.
 
     Raises:
@@ -37,7 +38,11 @@ async def open_resources(
             name=POOL_NAME,
         )
         stack.push_async_callback(_close_pool)
-        transport = CurlTransport(settings.egress, clock=clock, ca_file=settings.ca_file)
+        transport = TokenTransport(
+            CurlTransport(settings.egress, clock=clock, ca_file=settings.ca_file),
+            clock=clock,
+            user_agent=user_agent,
+        )
         stack.push_async_callback(transport.aclose)
         yield transport
 

@@ -41,6 +41,8 @@ class Stored:
     sealed_secret: bytes
     sealed_previous_secret: bytes | None
     previous_secret_until: datetime | None
+    certificate_fingerprint: str | None
+    certificate_expires_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -97,9 +99,10 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         """
         INSERT INTO integration (tenant_id, id, integration_key, label, description, is_enabled,
           scopes, format, signature, webhook_host, url_hint, headers, secret_header_names,
-          auth_kind, sealed_config, sealed_secret, created_at, updated_at, subject, template)
+          auth_kind, sealed_config, sealed_secret, created_at, updated_at, subject, template,
+          certificate_fingerprint, certificate_expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17,
-          $18, $19)
+          $18, $19, $20, $21)
         ON CONFLICT (tenant_id, integration_key) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
         """,
@@ -122,6 +125,8 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         stored.created_at,
         stored.subject,
         _template_json(stored.template),
+        stored.certificate_fingerprint,
+        stored.certificate_expires_at,
     )
     if made is None:
         raise ConflictError("There is an integration with this key already.")
@@ -147,6 +152,8 @@ async def update(session: TenantSession, stored: Stored) -> None:
             Integration.sealed_secret: stored.sealed_secret,
             Integration.sealed_previous_secret: stored.sealed_previous_secret,
             Integration.previous_secret_until: stored.previous_secret_until,
+            Integration.certificate_fingerprint: stored.certificate_fingerprint,
+            Integration.certificate_expires_at: stored.certificate_expires_at,
             Integration.version: stored.version,
             Integration.updated_at: stored.updated_at,
             Integration.subject: stored.subject,
@@ -169,6 +176,8 @@ async def empty(session: TenantSession, integration_id: UUID, *, now: datetime) 
             Integration.sealed_secret: None,
             Integration.sealed_previous_secret: None,
             Integration.previous_secret_until: None,
+            Integration.certificate_fingerprint: None,
+            Integration.certificate_expires_at: None,
             Integration.version: Integration.version + 1,
         }
     ).where(*_of(session), Integration.id == integration_id)

@@ -16,6 +16,7 @@ from api.services.receivers import Receiver, accept_config
 from api.services.shapes import scopes_problems, shape_problems, subject_for
 from api.services.webhook_stats import webhook_stats
 from shared.contracts.integrations import (
+    CertificateSummary,
     ConfigSummary,
     Integration,
     IntegrationChange,
@@ -86,6 +87,7 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
     now = workshop.witness.clock()
     problems = _text_problems(new.label, new.description, new.scopes, path="$")
     receiver = _judged(new.config, new.scopes, problems, workshop=workshop, path="$")
+    certificate = receiver.certificate
     integration_id = workshop.witness.ids()
     secret = _new_secret(new.config.signature, workshop.entropy)
     place = {"tenant_id": session.tenant_id, "integration_id": integration_id}
@@ -110,6 +112,8 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
         sealed_secret=seal_secret(workshop.ring, secret, **place),
         sealed_previous_secret=None,
         previous_secret_until=None,
+        certificate_fingerprint=None if certificate is None else certificate.fingerprint,
+        certificate_expires_at=None if certificate is None else certificate.expires_at,
         version=1,
         created_at=now,
         updated_at=now,
@@ -293,6 +297,7 @@ def _changed(
             raise InvalidError(errors=problems)
         return after, None
     receiver = _judged(wanted.config, scopes, problems, workshop=workshop, path=path)
+    certificate = receiver.certificate
     after = replace(
         after,
         format=wanted.config.format,
@@ -309,6 +314,8 @@ def _changed(
             tenant_id=session.tenant_id,
             integration_id=before.id,
         ),
+        certificate_fingerprint=None if certificate is None else certificate.fingerprint,
+        certificate_expires_at=None if certificate is None else certificate.expires_at,
     )
     if wanted.config.signature == before.signature:
         return after, None
@@ -346,7 +353,9 @@ def _judged(
     """The config together with what was already found, so that one answer names everything."""
     problems = [*problems, *shape_problems(config, scopes, path=f"{path}.config")]
     try:
-        receiver = accept_config(config, egress=workshop.egress, path=f"{path}.config")
+        receiver = accept_config(
+            config, egress=workshop.egress, now=workshop.witness.clock(), path=f"{path}.config"
+        )
     except InvalidError as error:
         raise InvalidError(errors=[*problems, *error.errors]) from None
     if problems:
@@ -409,7 +418,16 @@ def _told(stored: Stored) -> Mapping[str, object]:
         "header_names": sorted(stored.headers),
         "secret_header_names": stored.secret_header_names,
         "auth_kind": stored.auth_kind,
+        "certificate_fingerprint": stored.certificate_fingerprint,
     }
+
+
+def _certificate_summary(stored: Stored) -> CertificateSummary | None:
+    if stored.certificate_fingerprint is None or stored.certificate_expires_at is None:
+        return None
+    return CertificateSummary(
+        fingerprint=stored.certificate_fingerprint, expires_at=stored.certificate_expires_at
+    )
 
 
 async def _shown(
@@ -455,6 +473,7 @@ def _resource(
             header_names=sorted(stored.headers),
             secret_header_names=stored.secret_header_names,
             auth_kind=AuthKind(stored.auth_kind),
+            client_certificate=_certificate_summary(stored),
             has_secret=True,
             verifying_key=verifying_key,
             subject=stored.subject,

@@ -54,6 +54,8 @@ async def preview(
             user_agent=user_agent(release),
         )
     )
+    if stored.auth_kind == AuthKind.OAUTH2:
+        headers["authorization"] = f"Bearer {BLOTTED}"
     dummy: str | None = None
     if shape.is_signed:
         secret = new_secret(_DUMMY) if stored.signature == "v1" else new_secret_key(_DUMMY)

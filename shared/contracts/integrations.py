@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shared.contracts.postures import Instant, Label, Request, Resource
 from shared.contracts.templates import Template
-from shared.contracts.words import AuthKind, EventType, PayloadFormat, Scope
+from shared.contracts.words import AuthKind, ClientProof, EventType, PayloadFormat, Scope
 
 IntegrationKey = Annotated[
     str,
@@ -22,13 +22,15 @@ HeaderValue = Annotated[str, Meta(max_length=1024)]
 Headers = Annotated[dict[str, HeaderValue], Meta(max_length=20)]
 Description = Annotated[str, Meta(max_length=500)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
+Pem = Annotated[str, Meta(min_length=1, max_length=16384)]
 
 
 class AuthConfig(Request, frozen=True, kw_only=True):
-    """How the receiver recognises Guardian; `token`, `password` and `value` are write-only.
+    """How the receiver recognises Guardian; everything but the kind is write-only.
 
     `bearer` needs `token`; `basic` needs `username` and `password`; `header` needs `name` and
-    `value`.
+    `value`; `oauth2_client_credentials` needs `token_url`, `client_id` and `client_secret`, and
+    takes `scope`, `audience` and `client_proof`.
     """
 
     kind: AuthKind
@@ -37,6 +39,23 @@ class AuthConfig(Request, frozen=True, kw_only=True):
     password: HeaderValue | None = None
     name: Annotated[str, Meta(max_length=64)] | None = None
     value: HeaderValue | None = None
+    token_url: Url | None = None
+    client_id: Annotated[str, Meta(max_length=256)] | None = None
+    client_secret: HeaderValue | None = None
+    scope: Annotated[str, Meta(max_length=1024)] | None = None
+    audience: Annotated[str, Meta(max_length=1024)] | None = None
+    client_proof: ClientProof | None = None
+
+
+class ClientCertificate(Request, frozen=True, kw_only=True):
+    """What Guardian shows a receiver that asks for a certificate; both are write-only.
+
+    `certificate` is PEM, the client's own first and then those that lead to its authority;
+    `private_key` is PEM without a passphrase.
+    """
+
+    certificate: Pem
+    private_key: Pem
 
 
 class IntegrationConfig(Request, frozen=True, kw_only=True):
@@ -52,6 +71,7 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
     headers: Headers = {}
     secret_headers: Headers = {}
     auth: AuthConfig | None = None
+    client_certificate: ClientCertificate | None = None
     signature: Annotated[str, Meta(pattern=r"\A(v1|v1a)\Z")] = "v1"
 
 
@@ -102,6 +122,13 @@ class WebhookStats(Resource, frozen=True, kw_only=True):
     last_error: str | None = None
 
 
+class CertificateSummary(Resource, frozen=True, kw_only=True):
+    """What may be shown of a client certificate."""
+
+    fingerprint: Annotated[str, Meta(description="SHA-256 of the certificate, hexadecimal.")]
+    expires_at: Instant
+
+
 class ConfigSummary(Resource, frozen=True, kw_only=True):
     """What may be shown of a config: no URL beyond its host, no secret."""
 
@@ -112,6 +139,7 @@ class ConfigSummary(Resource, frozen=True, kw_only=True):
     header_names: list[str]
     secret_header_names: list[str]
     auth_kind: AuthKind
+    client_certificate: CertificateSummary | None = None
     has_secret: bool
     verifying_key: Annotated[
         str | None, Meta(description="`whpk_…` where the signature is v1a.")

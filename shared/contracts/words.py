@@ -249,3 +249,11 @@ class AuthKind(StrEnum):
     BEARER = "bearer"
     BASIC = "basic"
     HEADER = "header"
+    OAUTH2 = "oauth2_client_credentials"
+
+
+class ClientProof(StrEnum):
+    """Where an OAuth 2.0 client shows its id and secret: by basic auth, or in the form."""
+
+    HEADER = "header"
+    BODY = "body"

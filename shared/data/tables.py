@@ -117,6 +117,8 @@ class Integration(Table, tablename="integration", db=DB):
     sealed_secret = Bytea(null=True, default=None)
     sealed_previous_secret = Bytea(null=True, default=None)
     previous_secret_until = Timestamptz(null=True, default=None)
+    certificate_fingerprint = Text(null=True, default=None)
+    certificate_expires_at = Timestamptz(null=True, default=None)
     version = Integer(default=1)
     created_at = Timestamptz(default=None)
     updated_at = Timestamptz(default=None)

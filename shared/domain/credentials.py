@@ -5,13 +5,25 @@ from uuid import UUID
 import msgspec
 
 from shared.contracts.words import AuthKind
+from shared.domain.oauth2 import Grant
 from shared.domain.sealing import KeyRing
+
+
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown to a receiver that asks for a certificate, both as PEM.
+
+    `certificate` begins with the client's own; `private_key` belongs to it.
+    """
+
+    certificate: str
+    private_key: str
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach and convince the receiver; the URL counts, since for many it is the secret.
 
-    `username` is of basic auth; `name` and `value` are of header auth; `token` is the bearer's.
+    `username` is of basic auth; `name` and `value` are of header auth; `token` is the bearer's;
+    `grant` is what a token of OAuth 2.0 is asked for with.
     """
 
     url: str
@@ -22,6 +34,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     name: str = ""
     value: str = ""
+    grant: Grant | None = None
+    client_certificate: ClientCertificate | None = None
 
 
 def seal_credentials(

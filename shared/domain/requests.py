@@ -50,3 +50,5 @@ def _authentication(credentials: Credentials) -> dict[str, str]:
             return {"authorization": f"Basic {b64encode(pair).decode()}"}
         case AuthKind.HEADER:
             return {credentials.name.lower(): credentials.value}
+        case AuthKind.OAUTH2:
+            return {}  # a token is not fixed: it is added to each request while it lives

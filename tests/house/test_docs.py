@@ -13,9 +13,11 @@ from typing import cast
 import msgspec
 import pytest
 
+from api.services.receivers import accept_config
 from api.services.shapes import shape_problems
 from shared.contracts.integrations import IntegrationConfig
 from shared.contracts.words import Scope
+from shared.domain.addresses import EgressRules
 from shared.domain.signing import new_secret, sign
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,19 @@ def test_the_template_shown_is_one_that_would_be_accepted() -> None:
     assert shape_problems(config, scopes, path="$") == []
 
 
+def test_the_credentials_shown_have_the_fields_that_are_understood() -> None:
+    blocks = FENCE.findall((ROOT / "docs/integrations.md").read_text(encoding="utf-8"))
+    oauth2, certificate = (
+        msgspec.json.decode(block, type=IntegrationConfig)
+        for kind, block in blocks
+        if kind == "json"
+    )
+
+    found = accept_config(oauth2, egress=EgressRules(), now=datetime.now(UTC), path="$")
+    assert found.credentials.grant is not None
+    assert certificate.client_certificate is not None
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_page_id)
 def test_every_make_target_a_page_shows_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -86,7 +101,12 @@ def test_every_make_target_a_page_shows_exists(page: Path) -> None:
 
 
 def test_every_block_of_code_is_run_here_or_excused_with_a_reason() -> None:
-    run_here = {"receivers.md python 1", "formats.md json 1"}
+    run_here = {
+        "receivers.md python 1",
+        "formats.md json 1",
+        "integrations.md json 1",
+        "integrations.md json 2",
+    }
     found: set[str] = set()
     for page in PAGES:
         counts: dict[str, int] = {}

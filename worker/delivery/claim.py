@@ -170,6 +170,8 @@ def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
         previous_secret=None if previous is None else open_secret(ring, previous, **place),
         previous_secret_until=row["previous_secret_until"],
         shape=shape,
+        grant=credentials.grant,
+        client_certificate=credentials.client_certificate,
     )
 
 

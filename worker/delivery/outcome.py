@@ -40,6 +40,9 @@ class Fault(StrEnum):
     TOO_SLOW = "too_slow"  # an answer began and did not end in time
     RESET = "reset"
     PROTOCOL = "protocol"  # what came is not HTTP
+    GRANT_UNANSWERED = "token_unavailable"  # the authorization server did not answer, or not now
+    GRANT_REFUSED = "token_refused"  # the authorization server answered, but with no usable token
+    GRANT_ADDRESS_REFUSED = "token_address_refused"  # as `address_refused`, of the token's URL
     INTERNAL = "internal"  # ours, not the receiver's
 
 

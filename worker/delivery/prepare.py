@@ -7,8 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from shared.domain.credentials import ClientCertificate
 from shared.domain.formats.answers import ANY_SUCCESS, AcceptanceRule
 from shared.domain.formats.rendering import STANDARD, Shape, render
+from shared.domain.oauth2 import Grant
 from shared.domain.signing import sign
 
 
@@ -50,6 +52,8 @@ class Endpoint:
         secret: the live signing secret.
         shape: in what format it wants its events, and what it answers when it has accepted.
         previous_secret: signs too until `previous_secret_until`.
+        grant: what a token is asked for with, where the receiver wants one.
+        client_certificate: shown to a receiver that asks for one.
     """
 
     url: str
@@ -58,6 +62,8 @@ class Endpoint:
     previous_secret: str | None = None
     previous_secret_until: datetime | None = None
     shape: Shape = STANDARD
+    grant: Grant | None = None
+    client_certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,16 @@ class Prepared:
             `content-length` are added on the way.
         body: the signed bytes.
         rule: which answers count.
+        grant: what the token is asked for with that the request has still to be given.
+        client_certificate: shown to a receiver that asks for one.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     rule: AcceptanceRule = ANY_SUCCESS
+    grant: Grant | None = None
+    client_certificate: ClientCertificate | None = None
 
 
 def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
@@ -117,7 +127,9 @@ def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
             _live_secrets(endpoint, now), message_id=str(due.event_id), sent_at=now, body=body
         )
         headers += tuple(signature.items())
-    return Prepared(endpoint.url, headers, body, shape.rule)
+    return Prepared(
+        endpoint.url, headers, body, shape.rule, endpoint.grant, endpoint.client_certificate
+    )
 
 
 def _live_secrets(endpoint: Endpoint, now: datetime) -> list[str]:

@@ -13,10 +13,10 @@ the same `webhook-id`.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import Protocol
+from typing import Any, Protocol
 
 import certifi
 import pycurl
@@ -51,6 +51,7 @@ _FAULTS: dict[int, Fault] = {
     pycurl.E_SSL_CONNECT_ERROR: Fault.TLS,
     pycurl.E_PEER_FAILED_VERIFICATION: Fault.TLS,
     pycurl.E_SSL_CERTPROBLEM: Fault.TLS,
+    pycurl.E_BAD_FUNCTION_ARGUMENT: Fault.TLS,  # a key that does not belong to its certificate
     pycurl.E_SSL_CIPHER: Fault.TLS,
     pycurl.E_SSL_ISSUER_ERROR: Fault.TLS,
     pycurl.E_SSL_INVALIDCERTSTATUS: Fault.TLS,
@@ -66,7 +67,7 @@ _FAULTS: dict[int, Fault] = {
 class Transport(Protocol):
     """Something that sends."""
 
-    async def post(self, request: Prepared) -> Outcome:
+    def post(self, request: Prepared) -> Coroutine[Any, Any, Outcome]:
         """Send once and tell what came of it; an unhappy receiver is an outcome, not an error."""
         ...
 
@@ -108,8 +109,12 @@ class CurlTransport:
         self._spare: list[_Exchange] = []
         self._is_closed = False
 
-    async def post(self, request: Prepared) -> Outcome:
+    async def post(self, request: Prepared, *, answer: bytearray | None = None) -> Outcome:
         """Send once.
+
+        Args:
+            request: what is sent; its `grant` is somebody else's business.
+            answer: is given the answer's body, as far as it is read.
 
         Raises:
             ValueError: a header holds a line break or is not ASCII, so that it would become another
@@ -118,12 +123,14 @@ class CurlTransport:
         started_at = self._clock()
         if self._is_closed:
             return Outcome(started_at, 0, fault=Fault.INTERNAL)
-        exchange = self._spare.pop() if self._spare else self._built()
+        # One that has shown a certificate is not used again: it must never be shown to others.
+        is_spare = self._spare and request.client_certificate is None
+        exchange = self._spare.pop() if is_spare else self._built()
         loop = asyncio.get_running_loop()
         began = loop.time()
         code = _OK
         try:
-            exchange.load(request)
+            exchange.load(request, is_kept=answer is not None)
             await self._multi.add_handle(exchange.handle)
         except pycurl.error as error:
             code = int(error.args[0])
@@ -136,7 +143,12 @@ class CurlTransport:
         outcome = exchange.outcome(
             code, started_at=started_at, duration_ms=_milliseconds(loop.time() - began)
         )
-        self._spare.append(exchange)
+        if answer is not None:
+            answer += exchange.body
+        if request.client_certificate is None:
+            self._spare.append(exchange)
+        else:
+            exchange.handle.close()
         return outcome
 
     async def aclose(self) -> None:
@@ -191,8 +203,18 @@ class _Exchange:
         ):
             self.handle.setopt(option, value)
 
-    def load(self, request: Prepared) -> None:
-        """Set what belongs to this request and forget the previous one."""
+    @property
+    def body(self) -> bytes:
+        """What was kept of the answer."""
+        return bytes(self._body)
+
+    def load(self, request: Prepared, *, is_kept: bool) -> None:
+        """Set what belongs to this request and forget the previous one.
+
+        Args:
+            request: what is sent.
+            is_kept: whether the whole answer is of interest, not only its beginning.
+        """
         lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers]
         lines.append("Expect:")  # libcurl's way to leave a header of its own out
         text = "\n".join(lines)
@@ -204,10 +226,14 @@ class _Exchange:
         self._body.clear()
         self._read = 0
         self._rule = request.rule
-        self._keep = ANSWER_CAP if request.rule.reads_body else _EXCERPT_BYTES
+        self._keep = ANSWER_CAP if is_kept or request.rule.reads_body else _EXCERPT_BYTES
         self.handle.setopt(pycurl.URL, request.url)
         self.handle.setopt(pycurl.HTTPHEADER, lines)
         self.handle.setopt(pycurl.POSTFIELDS, request.body)
+        if request.client_certificate is not None:
+            certificate = request.client_certificate
+            self.handle.setopt(pycurl.SSLCERT_BLOB, certificate.certificate.encode())
+            self.handle.setopt(pycurl.SSLKEY_BLOB, certificate.private_key.encode())
 
     def outcome(self, code: int, *, started_at: datetime, duration_ms: int) -> Outcome:
         """Read the end of a transfer that ended with libcurl's `code`."""

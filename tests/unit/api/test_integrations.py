@@ -62,6 +62,7 @@ async def test_an_integration_is_made_and_its_secret_is_shown_once(
         "header_names": ["x-env"],
         "secret_header_names": ["x-api-key"],
         "auth_kind": "bearer",
+        "client_certificate": None,
         "has_secret": True,
         "verifying_key": None,
         "subject": None,

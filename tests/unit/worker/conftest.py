@@ -25,6 +25,7 @@ from tests.conftest import Clock
 from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import Means, Pace, Pump
 from worker.delivery.send import CurlTransport, Transport
+from worker.delivery.tokens import TokenTransport
 
 LOOPBACK = EgressRules(
     allowed_nets=(ip_network("127.0.0.0/8"),), is_http_allowed=True, allowed_ports=None
@@ -214,7 +215,9 @@ async def engine(
     leases = leases or make_leases(duration_s=lease_s)
     async with AsyncExitStack() as stack:
         if transport is None:
-            transport = CurlTransport(LOOPBACK, clock=builder.clock)
+            transport = TokenTransport(
+                CurlTransport(LOOPBACK, clock=builder.clock), clock=builder.clock, user_agent=AGENT
+            )
             stack.push_async_callback(transport.aclose)
         means = Means(
             leases=leases,
