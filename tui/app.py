@@ -1,8 +1,10 @@
 """The console: a bar that tells the truth about the link, one pane at a time, the keys below."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from rich.cells import cell_len
@@ -28,10 +30,13 @@ from tui.messages import (
     DeliveriesWanted,
     DeliveryChosen,
     FormWanted,
+    Left,
+    LinkChanged,
     Said,
     SecretShown,
     SignedIn,
     TenantChosen,
+    TenantNeeded,
 )
 from tui.palette import THEME, Colourless
 from tui.screens.commands import Command, CommandsPane
@@ -48,6 +53,7 @@ from tui.screens.tenants import TenantsPane
 from tui.settings import Server, save_server
 from tui.terminal import EXIT_CRASHED, end_with_terminal, stop_on_signals, write_crash
 from tui.text import Line, Span, between, fit, visible
+from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 from tui.widgets.question import MessageLine
 from tui.widgets.rows import Rows
@@ -79,6 +85,8 @@ PANES: Mapping[str, type[Pane]] = {
     "tenants": TenantsPane,
     "commands": CommandsPane,
 }
+P = TypeVar("P", bound=Pane)
+
 ALONE = frozenset({"sign-in", "tenants"})
 """Panes that stand before the tenant is known: their tabs lead nowhere yet."""
 
@@ -132,7 +140,13 @@ class Console(App[None]):
         self.register_theme(THEME)
         self.set_reactive(App.theme, THEME.name)
         self.animation_level = "none"
-        self.desk = Desk(clock=clock, link=Link(interval_s, dice), watch_s=watch_s, glyphs=glyphs)
+        self.desk = Desk(
+            clock=clock,
+            link=Link(interval_s, dice),
+            watch_s=watch_s,
+            tell=self.hear,
+            glyphs=glyphs,
+        )
         self._server = server
         self._env = env
         self._refusal = refusal
@@ -149,7 +163,8 @@ class Console(App[None]):
             except SettingError as error:
                 self._refusal = error.detail
         self._first = "sign-in" if self.desk.client is None else "overview"
-        self._is_furnished = False
+        self._is_in_key = False
+        self._acts: deque[Callable[[], Awaitable[object]]] = deque()
 
     def compose(self) -> ComposeResult:
         """The bar, the first pane, what was said, and the keys; the other panes come later."""
@@ -160,13 +175,13 @@ class Console(App[None]):
         yield Lines(id="hints")
         yield Lines(id="small")
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Guard the terminal, then open the first pane."""
         if not self.is_headless:
             stop_on_signals(lambda code: self.exit(return_code=code))
             end_with_terminal()
         self.set_interval(1.0, self._tick)
-        self._open(self._first)
+        await self._open(self._first)
 
     async def on_unmount(self) -> None:
         """Hang up."""
@@ -183,90 +198,78 @@ class Console(App[None]):
         filters = [Colourless()] if self._is_colourless else super().get_line_filters()
         return [*filters, Ascii()] if self.desk.glyphs is Glyphs.ASCII else filters
 
-    async def on_event(self, event: events.Event) -> None:
-        """A key may lead to any pane, so all of them stand before the first is obeyed."""
-        if isinstance(event, events.Key):
-            await self._furnish()
-        await super().on_event(event)
-
     # What the panes say
 
-    def on_link_changed(self) -> None:
+    def hear(self, message: object) -> None:
+        """Take what a pane tells; it is heeded in order, and before another key is read."""
+        self._later(partial(self._heed, message))
+
+    async def _heed(self, message: object) -> None:  # noqa: C901, PLR0912 - a message a case
+        match message:
+            case LinkChanged():
+                await self._show_link()
+            case Said(text, tone):
+                self._said_at = self.desk.clock()
+                self.query_one(MessageLine).say(text, tone)
+            case Asked(question, act):
+                self.query_one(MessageLine).ask(question, act)
+            case DeliveryChosen(delivery_id):
+                (await self._made(DeliveryPane)).open(delivery_id)
+                await self._open_over("delivery")
+            case FormWanted(integration_id, field):
+                await self._open_over("form")
+                self.query_one(IntegrationFormPane).open(integration_id, field)
+            case SecretShown(title, secret):
+                await self._open_over("secret")
+                self.query_one(SecretPane).open(title, secret)
+            case DeliveriesWanted(integration_id, integration_key):
+                (await self._made(DeliveriesPane)).only(integration_id, integration_key)
+                await self._open("deliveries")
+            case Left():
+                await self._leave_then(self._go_back)
+            case CommandChosen(action):
+                await self._run_command(action)
+            case SignedIn():
+                await self._sign_in(message)
+            case TenantNeeded():
+                await self._open("tenants")
+            case TenantChosen(tenant):
+                self._become(self.desk.server.acting_for(tenant.id), tenant_name=tenant.name)
+                await self._open("overview")
+            case _:
+                raise TypeError(message)
+
+    async def _show_link(self) -> None:
         """Tell how the link stands; at the very start, a refused key leads to the sign-in pane."""
         link = self.desk.link
-        if not self.query("#bar"):
-            return
         if link.state is State.SIGNED_OUT and link.last_good_at is None:
             self._refusal = self.pane.trouble
-            self._open("sign-in")
+            await self._open("sign-in")
         self._draw_frame()
 
-    def on_said(self, said: Said) -> None:
-        """Put it on the message line."""
-        self._said_at = self.desk.clock()
-        self.query_one(MessageLine).say(said.text, said.tone)
-
-    def on_asked(self, asked: Asked) -> None:
-        """Put the question on the message line."""
-        self.query_one(MessageLine).ask(asked.question, asked.act)
-
-    def on_delivery_chosen(self, chosen: DeliveryChosen) -> None:
-        """Open it."""
-        self.query_one(DeliveryPane).open(chosen.delivery_id)
-        self._open_over("delivery")
-
-    def on_form_wanted(self, wanted: FormWanted) -> None:
-        """Open the form."""
-        self._open_over("form")
-        self.query_one(IntegrationFormPane).open(wanted.integration_id, wanted.field)
-
-    def on_secret_shown(self, shown: SecretShown) -> None:
-        """Show it; the pane asks before it is left."""
-        self._open_over("secret")
-        self.query_one(SecretPane).open(shown.title, shown.secret)
-
-    def on_deliveries_wanted(self, wanted: DeliveriesWanted) -> None:
-        """Show one integration's deliveries."""
-        self.query_one(DeliveriesPane).only(wanted.integration_id, wanted.integration_key)
-        self._open("deliveries")
-
-    def on_left(self) -> None:
-        """Go back, unless something would be lost."""
-        self._leave_then(self._go_back)
-
-    async def on_command_chosen(self, chosen: CommandChosen) -> None:
+    async def _run_command(self, action: str) -> None:
         """Go back, and do there what was chosen."""
-        self._go_back()
+        await self._go_back()
         pane = self.pane
         for place in (pane, *pane.query(Rows), self):
-            if await self.run_action(chosen.action, default_namespace=place):
+            if await self.run_action(action, default_namespace=place):
                 return
 
-    async def on_signed_in(self, signed_in: SignedIn) -> None:
+    async def _sign_in(self, signed_in: SignedIn) -> None:
         """Speak to this server from now on; offer to keep it."""
-        await self._become(GuardianClient(signed_in.url, signed_in.key), tenant_name="")
-        self._open("tenants" if signed_in.is_operator else "overview")
+        self._become(GuardianClient(signed_in.url, signed_in.key), tenant_name="")
+        await self._open("tenants" if signed_in.is_operator else "overview")
         self.query_one(MessageLine).ask(
             "Save this server? The key goes into a file that only you can read.",
             lambda: self._save(signed_in),
         )
 
-    def on_tenant_needed(self) -> None:
-        """An operator picks a tenant first."""
-        self._open("tenants")
-
-    async def on_tenant_chosen(self, chosen: TenantChosen) -> None:
-        """Look at this tenant from now on."""
-        client = self.desk.server.acting_for(chosen.tenant.id)
-        await self._become(client, tenant_name=chosen.tenant.name)
-        self._open("overview")
-
     # What the keys do
 
-    def action_go(self, name: str) -> None:
+    async def action_go(self, name: str) -> None:
         """Show a pane by name."""
         if self._switcher.current not in ALONE:
-            self._leave_then(lambda: self._open(name))
+            await self._leave_then(partial(self._open, name))
 
     def action_refetch(self) -> None:
         """Ask now."""
@@ -278,33 +281,33 @@ class Console(App[None]):
             self._frame.forget()
         self.refresh(layout=True)
 
-    def action_keys(self) -> None:
+    async def action_keys(self) -> None:
         """List the keys that are valid here."""
-        self._list("Keys valid here", self._keys_here(), is_typing=False)
+        await self._list("Keys valid here", self._keys_here(), is_typing=False)
 
-    def action_commands(self) -> None:
+    async def action_commands(self) -> None:
         """Type a command."""
         extra = [
             Command("", "sign in to another server", "everywhere", "sign_in"),
             Command("", "choose a tenant (operators)", "everywhere", "choose_tenant"),
         ]
-        self._list("Commands", [*self._keys_here(), *extra], is_typing=True)
+        await self._list("Commands", [*self._keys_here(), *extra], is_typing=True)
 
-    def action_sign_in(self) -> None:
+    async def action_sign_in(self) -> None:
         """Sign in elsewhere."""
         self._refusal = ""
-        self._open("sign-in")
+        await self._open("sign-in")
 
-    def action_choose_tenant(self) -> None:
+    async def action_choose_tenant(self) -> None:
         """Look at another tenant; the server refuses those who are no operators."""
-        self._open("tenants")
+        await self._open("tenants")
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         """Back to where this pane was opened from; from a root pane, out."""
         if self._trail:
-            self._leave_then(self._go_back)
+            await self._leave_then(self._go_back)
         elif self._switcher.current == "sign-in" and self.desk.link.last_good_at is not None:
-            self._open("overview")
+            await self._open("overview")
         else:
             self.exit()
 
@@ -315,10 +318,44 @@ class Console(App[None]):
         self._is_interrupted = True
         self.query_one(MessageLine).say("ctrl+c again leaves; so does q.", "warn")
 
-    def on_key(self, event: events.Key) -> None:
-        """Any other key takes the slip back."""
-        if event.key != "ctrl+c":
-            self._is_interrupted = False
+    # Keys, one at a time
+
+    async def on_event(self, event: events.Event) -> None:
+        """Do all that a key does before the next one is read.
+
+        Textual hands a key to the widget that has the keys and lets it rise from there, which takes
+        several turns of the loop; a fast hand's next key would meanwhile reach the old widget.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._is_interrupted = self._is_interrupted and event.key == "ctrl+c"
+            self._is_in_key = True
+            try:
+                await self._do_key(event)
+                await self._catch_up()
+            finally:
+                self._is_in_key = False
+        elif isinstance(event, events.Paste) and not event.is_forwarded:
+            if isinstance(self.focused, Field):
+                self.focused.paste(event)
+        else:
+            await super().on_event(event)
+
+    async def _do_key(self, event: events.Key) -> None:
+        if await self._check_bindings(event.key, priority=True):
+            return
+        taker = self.focused
+        if not isinstance(taker, Field | MessageLine) or not await taker.take(event):
+            await self._check_bindings(event.key)
+
+    def _later(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Do it in the app's own turn, in order: within a key, before the next one."""
+        self._acts.append(act)
+        if not self._is_in_key:
+            self.call_later(self._catch_up)
+
+    async def _catch_up(self) -> None:
+        while self._acts and self.query("#bar"):
+            await self._acts.popleft()()
 
     # Drawing
 
@@ -344,6 +381,8 @@ class Console(App[None]):
                 self.pane.draw()
 
     def _draw_frame(self) -> None:
+        if self._switcher.current is None:
+            return  # the first pane is on its way
         width = self.size.width
         self.query_one("#bar", Lines).show([self._bar(width), (Span(f" {SAFETY}", "warn"),)])
         self.query_one("#hints", Lines).show([self._hints()])
@@ -413,49 +452,49 @@ class Console(App[None]):
         ]
         return [*here, *lists, *(_command(binding, "everywhere") for binding in _bindings(self))]
 
-    def _list(self, title: str, commands: Sequence[Command], *, is_typing: bool) -> None:
+    async def _list(self, title: str, commands: Sequence[Command], *, is_typing: bool) -> None:
         if self._switcher.current == "commands":
             return
-        self._open_over("commands")
+        await self._open_over("commands")
         self.query_one(CommandsPane).open(title, commands, is_typing=is_typing)
 
-    def _leave_then(self, go: Callable[[], object]) -> None:
+    async def _leave_then(self, go: Callable[[], Awaitable[object]]) -> None:
         """Go; after a question, if the pane would lose something."""
         pane = self.pane
         doubt = pane.doubt()
 
         def lose_and_go() -> None:
             pane.forget()
-            go()
+            self._later(go)
 
         if doubt:
             self.query_one(MessageLine).ask(doubt, lose_and_go)
         else:
-            go()
+            await go()
 
-    def _open(self, name: str) -> None:
+    async def _open(self, name: str) -> None:
         """Open a pane from which `q` leaves."""
         self._trail.clear()
-        self._show(name)
+        await self._show(name)
 
-    def _open_over(self, name: str) -> None:
+    async def _open_over(self, name: str) -> None:
         """Open a pane that leads back to the present one."""
         current = self._switcher.current
         if current is not None and current != name:
             self._trail.append(current)
-            self._show(name)
+            await self._show(name)
 
-    def _go_back(self) -> None:
-        self._show(self._trail.pop() if self._trail else "overview")
+    async def _go_back(self) -> None:
+        await self._show(self._trail.pop() if self._trail else "overview")
 
-    def _show(self, name: str) -> None:
+    async def _show(self, name: str) -> None:
         switcher = self._switcher
         if switcher.current == name:
             return
+        pane = await self._made(PANES[name])
         if switcher.current is not None:
             self._named(switcher.current).leave()
         switcher.current = name
-        pane = self._named(name)
         if isinstance(pane, SignInPane):
             pane.prefill(self._server.url if self._server else "", self._refusal)
         self.query_one(MessageLine).say("", "")
@@ -463,14 +502,24 @@ class Console(App[None]):
         pane.take_keys()
         self._draw_frame()
 
-    async def _become(self, client: GuardianClient, *, tenant_name: str) -> None:
+    async def _made(self, kind: type[P]) -> P:
+        """The pane of that kind; it is made at its first use, so that the start is short."""
+        for pane in self.query(kind):
+            return pane
+        name = next(name for name, one in PANES.items() if one is kind)
+        pane = kind(self.desk, id=name)
+        pane.display = False
+        await self._switcher.mount(pane)
+        return pane
+
+    def _become(self, client: GuardianClient, *, tenant_name: str) -> None:
         old, self.desk.client = self.desk.client, client
         self.desk.tenant_name = tenant_name
         self.desk.link.reset()
         for pane in self.query(Pane):
             pane.forget()
         if old is not None:
-            await old.close()
+            self.run_worker(old.close())
 
     def _save(self, signed_in: SignedIn) -> None:
         try:
@@ -488,13 +537,12 @@ class Console(App[None]):
         return self.query_one(f"#{name}", Pane)
 
     async def _furnish(self) -> None:
-        """Make the panes that the first frame could do without."""
-        if not self._is_furnished:
-            self._is_furnished = True
-            rest = [kind(self.desk, id=name) for name, kind in PANES.items() if name != self._first]
-            for pane in rest:
-                pane.display = False
-            await self._switcher.mount_all(rest)
+        """Make the panes that the first frame could do without, one between two keys."""
+        for kind in PANES.values():
+            if not self.query(kind):
+                await self._made(kind)
+                self.call_later(self._furnish)
+                return
 
     # The terminal
 

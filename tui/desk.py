@@ -20,11 +20,13 @@ class Desk:
         clock: now, in UTC.
         watch_s: seconds between two looks at a delivery that is being watched.
         is_drawn: set once the first frame is on its way; before, nothing else gets the processor.
+        tell: hands one of `tui.messages` to the app, which heeds it before it reads another key.
     """
 
     clock: Callable[[], datetime]
     link: Link
     watch_s: float
+    tell: Callable[[object], None]
     client: GuardianClient | None = None
     tenant_name: str = ""
     glyphs: Glyphs = Glyphs.BLOCKS

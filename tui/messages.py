@@ -1,54 +1,54 @@
-"""What panes tell the app; they never reach into it."""
+"""What panes tell the app through their desk; they never reach into it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from textual.message import Message
-
 from shared.contracts.tenants import Tenant
 
 
-class LinkChanged(Message):
+@dataclass(frozen=True)
+class LinkChanged:
     """The frame has something new to say: how the link stands, or whose data this is."""
 
 
-@dataclass
-class Said(Message):
+@dataclass(frozen=True)
+class Said:
     """A sentence for the message line; it stays until the next one."""
 
     text: str
     tone: str = ""
 
 
-@dataclass
-class Asked(Message):
+@dataclass(frozen=True)
+class Asked:
     """A question on the message line; `act` runs on `y` and on nothing else."""
 
     question: str
     act: Callable[[], object]
 
 
-@dataclass
-class DeliveryChosen(Message):
+@dataclass(frozen=True)
+class DeliveryChosen:
     """Open one delivery."""
 
     delivery_id: UUID
 
 
-@dataclass
-class TenantChosen(Message):
+@dataclass(frozen=True)
+class TenantChosen:
     """An operator picked whom to look at."""
 
     tenant: Tenant
 
 
-class TenantNeeded(Message):
+@dataclass(frozen=True)
+class TenantNeeded:
     """The key is an operator's, so a tenant must be chosen first."""
 
 
-@dataclass
-class SignedIn(Message):
+@dataclass(frozen=True)
+class SignedIn:
     """The server took this key."""
 
     url: str
@@ -56,35 +56,36 @@ class SignedIn(Message):
     is_operator: bool
 
 
-class Left(Message):
+@dataclass(frozen=True)
+class Left:
     """Go back to where this pane was opened from."""
 
 
-@dataclass
-class CommandChosen(Message):
+@dataclass(frozen=True)
+class CommandChosen:
     """Run an action by its name, in the pane that stood here before."""
 
     action: str
 
 
-@dataclass
-class FormWanted(Message):
+@dataclass(frozen=True)
+class FormWanted:
     """Edit an integration, or make one where none is named; `field` gets the keys."""
 
     integration_id: UUID | None
     field: str
 
 
-@dataclass
-class SecretShown(Message):
+@dataclass(frozen=True)
+class SecretShown:
     """The server told a secret, this once."""
 
     title: str
     secret: str
 
 
-@dataclass
-class DeliveriesWanted(Message):
+@dataclass(frozen=True)
+class DeliveriesWanted:
     """Show what was sent to one integration."""
 
     integration_id: UUID

@@ -130,7 +130,7 @@ async def test_an_admin_mends_an_address_and_sees_the_lost_delivery_arrive(
         await console.shows("72.0")
 
         console.press("3")
-        await console.shows("⊘ discarded")
+        await console.shows("⊘ discarded adoption_scores_computed")
         console.press("/")
         await console.shows("state:failed int:crm")
         console.press("disc\r")

@@ -5,12 +5,12 @@ from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from tui.desk import Desk
 from tui.messages import CommandChosen, Left
 from tui.screens.pane import Pane
 from tui.text import Span
+from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
@@ -45,24 +45,22 @@ class CommandsPane(Pane):
     def compose(self) -> ComposeResult:
         """The prompt above the list."""
         yield Lines(id="commands-words")
-        yield Input(id="commands-prompt", compact=True, placeholder="type to find, enter runs")
+        yield Field(
+            id="commands-prompt", placeholder="type to find, enter runs", submit=self.action_choose
+        )
         yield Rows(COLUMNS, id="commands-rows")
-
-    def on_mount(self) -> None:
-        """The cursor stands still."""
-        self.query_one(Input).cursor_blink = False
 
     def open(self, title: str, commands: Sequence[Command], *, is_typing: bool) -> None:
         """List `commands`; the prompt or the list gets the keys."""
         self._commands = commands
         self.query_one(Lines).show([(Span(f" {title}", "bold"),)])
-        self.query_one(Input).value = ""
+        self.query_one(Field).value = ""
         self.draw()
-        self.screen.set_focus(self.query_one(Input if is_typing else Rows))
+        self.screen.set_focus(self.query_one(Field if is_typing else Rows))
 
     def draw(self) -> None:
         """List what matches every word typed."""
-        typed = self.query_one(Input).value.lower().split()
+        typed = self.query_one(Field).value.lower().split()
         rows = [
             Row(
                 id=command.action,
@@ -79,23 +77,20 @@ class CommandsPane(Pane):
         """Find as one types."""
         self.draw()
 
-    def on_input_submitted(self) -> None:
-        """Run the first that matches."""
-        self.action_choose()
-
     def action_choose(self) -> None:
         """Run the row, where one came from."""
+        self.draw()
         selected = self.query_one(Rows).selected
         if selected is not None:
-            self.post_message(CommandChosen(selected))
+            self.tell(CommandChosen(selected))
 
     def action_back(self) -> None:
         """Return to where one came from."""
-        self.post_message(Left())
+        self.tell(Left())
 
     def action_type(self) -> None:
         """Type to find."""
-        self.screen.set_focus(self.query_one(Input))
+        self.screen.set_focus(self.query_one(Field))
 
     def action_move(self, by: int) -> None:
         """Move through the list while typing."""

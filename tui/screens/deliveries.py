@@ -8,7 +8,6 @@ from uuid import UUID
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from shared.contracts.deliveries import Delivery
 from shared.contracts.integrations import Integration
@@ -21,6 +20,7 @@ from tui.marks import delivery_mark
 from tui.messages import DeliveryChosen, Said
 from tui.screens.pane import PollingPane
 from tui.text import NONE, Line, Span, at, number, short_at, visible, words
+from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
@@ -64,20 +64,13 @@ class DeliveriesPane(PollingPane):
     def compose(self) -> ComposeResult:
         """The filter above, the list, the row's words below."""
         yield Lines(id="deliveries-filter")
-        yield Input(
-            id="deliveries-prompt",
-            compact=True,
-            select_on_focus=False,
-            placeholder=EXAMPLE,
-        )
+        yield Field(id="deliveries-prompt", placeholder=EXAMPLE, submit=self._apply)
         yield Rows(COLUMNS, id="deliveries-rows")
         yield Lines(id="deliveries-reading")
 
     def on_mount(self) -> None:
-        """The prompt comes with `/`, and its cursor stands still."""
-        prompt = self.query_one(Input)
-        prompt.cursor_blink = False
-        prompt.display = False
+        """The prompt comes with `/`."""
+        self._prompt.display = False
 
     async def ask(self) -> None:
         """The newest page, laid over what was fetched before."""
@@ -118,9 +111,9 @@ class DeliveriesPane(PollingPane):
     def draw(self) -> None:
         """Draw the list, its filter, and the words on its row."""
         now = self.desk.clock()
-        rows = [_row(one, now) for one in self._deliveries or ()]
-        is_stale = self.is_stale and self._deliveries is not None
-        self.query_one(Rows).show(rows, is_stale=is_stale)
+        known = self._deliveries
+        rows = None if known is None else [_row(one, now) for one in known]
+        self.query_one(Rows).show(rows, is_stale=self.is_stale)
         if self._is_following and rows:
             self.query_one(Rows).action_jump(0)
         self.query_one("#deliveries-filter", Lines).show([self._filter_line()])
@@ -138,9 +131,12 @@ class DeliveriesPane(PollingPane):
 
     def action_open(self) -> None:
         """Show one delivery whole."""
+        self.query_one(Rows).when_known(self._open)
+
+    def _open(self) -> None:
         chosen = self._chosen()
         if chosen is not None:
-            self.post_message(DeliveryChosen(chosen.id))
+            self.tell(DeliveryChosen(chosen.id))
 
     def action_redeliver(self) -> None:
         """Send the row's event again, once, and watch how it goes."""
@@ -156,7 +152,7 @@ class DeliveriesPane(PollingPane):
 
     def action_filter(self) -> None:
         """Ask what is wanted."""
-        prompt = self.query_one(Input)
+        prompt = self._prompt
         self._show_prompt(is_shown=True)
         prompt.value = self._filter.text
         prompt.action_end()
@@ -164,18 +160,18 @@ class DeliveriesPane(PollingPane):
 
     def action_clear(self) -> None:
         """Leave the prompt, or else drop the filter."""
-        if self.query_one(Input).display:
+        if self._prompt.display:
             self._close_prompt()
         elif self._filter.text:
             self._filter, self._integration_id = Filter(), None
             self._restart()
 
-    def on_input_submitted(self, submitted: Input.Submitted) -> None:
+    def _apply(self) -> None:
         """Filter by what was typed, or say what was not understood."""
         try:
-            wanted = parse(submitted.value)
+            wanted = parse(self._prompt.value)
         except InvalidError as error:
-            self.post_message(Said(f"✗ {visible(error.detail)}", "bad"))
+            self.tell(Said(f"✗ {visible(error.detail)}", "bad"))
             return
         self._filter, self._integration_id = wanted, None
         self._close_prompt()
@@ -186,7 +182,7 @@ class DeliveriesPane(PollingPane):
         try:
             page = await self._page(self._filter, self._integration_id, cursor)
         except GuardianError as error:
-            self.post_message(Said(f"✗ No more rows: {visible(error.detail)}", "bad"))
+            self.tell(Said(f"✗ No more rows: {visible(error.detail)}", "bad"))
         else:
             known = {one.id for one in self._deliveries or ()}
             self._deliveries = [
@@ -201,15 +197,15 @@ class DeliveriesPane(PollingPane):
     @work(group="redeliver")
     async def _redeliver(self, delivery: Delivery) -> None:
         what = f"{delivery.event_type} to {visible(delivery.integration_key)}"
-        self.post_message(Said(f"Redelivering {what} …"))
+        self.tell(Said(f"Redelivering {what} …"))
         try:
             new = await self.desk.server.redeliver(delivery.id)
             self.refetch()
             result = verdict(await follow(self.desk, new.id))
         except GuardianError as error:
-            self.post_message(Said(f"✗ Not redelivered: {visible(error.detail)}", "bad"))
+            self.tell(Said(f"✗ Not redelivered: {visible(error.detail)}", "bad"))
             return
-        self.post_message(Said(f"{what}: {result.text}", result.tone))
+        self.tell(Said(f"{what}: {result.text}", result.tone))
         self.refetch()
 
     @property
@@ -247,6 +243,10 @@ class DeliveriesPane(PollingPane):
             return found
         raise NotFoundError(f"No integration's key begins with {key}; esc clears the filter.")
 
+    @property
+    def _prompt(self) -> Field:
+        return self.query_one("#deliveries-prompt", Field)
+
     def _restart(self) -> None:
         self.workers.cancel_group(self, "more")
         self._is_fetching = False
@@ -260,7 +260,7 @@ class DeliveriesPane(PollingPane):
         self.screen.set_focus(self.query_one(Rows))
 
     def _show_prompt(self, *, is_shown: bool) -> None:
-        self.query_one(Input).display = is_shown
+        self._prompt.display = is_shown
         self.query_one("#deliveries-filter", Lines).display = not is_shown
 
     def _chosen(self) -> Delivery | None:

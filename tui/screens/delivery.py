@@ -90,7 +90,7 @@ class DeliveryPane(PollingPane):
 
     def action_back(self) -> None:
         """Return to the list."""
-        self.post_message(Left())
+        self.tell(Left())
 
     def action_redeliver(self) -> None:
         """Send the same event again, once, and show the new delivery."""
@@ -100,20 +100,20 @@ class DeliveryPane(PollingPane):
     def action_edit(self) -> None:
         """Change where it went, beginning with the URL."""
         if self._detail is not None:
-            self.post_message(FormWanted(self._detail.integration_id, "url"))
+            self.tell(FormWanted(self._detail.integration_id, "url"))
 
     @work(group="redeliver")
     async def _redeliver(self, delivery_id: UUID) -> None:
-        self.post_message(Said("Redelivering …"))
+        self.tell(Said("Redelivering …"))
         try:
             new = await self.desk.server.redeliver(delivery_id)
             if self._delivery_id == delivery_id:
                 self.open(new.id)
             result = verdict(await follow(self.desk, new.id))
         except GuardianError as error:
-            self.post_message(Said(f"✗ Not redelivered: {visible(error.detail)}", "bad"))
+            self.tell(Said(f"✗ Not redelivered: {visible(error.detail)}", "bad"))
             return
-        self.post_message(Said(f"Redelivered as {new.id}: {result.text}", result.tone))
+        self.tell(Said(f"Redelivered as {new.id}: {result.text}", result.tone))
         self.refetch()
 
 

@@ -111,9 +111,10 @@ class HistoryPane(PollingPane):
         """Draw the table, then what depends on its cursor."""
         height = self.size.height
         self.query_one(Chart).styles.height = height // 2 if height >= TALL else LOW_CHART
-        rows = [_row(period) for period in reversed(self._periods)]
-        is_stale = self.is_stale and self._history is not None
-        self.query_one(Rows).show(rows, is_stale=is_stale)
+        rows = None
+        if self._history is not None:
+            rows = [_row(period) for period in reversed(self._periods)]
+        self.query_one(Rows).show(rows, is_stale=self.is_stale)
         self._draw_chart()
 
     def on_rows_moved(self) -> None:

@@ -9,7 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Input, Label
+from textual.widgets import Label
 
 from shared.contracts.integrations import (
     AuthConfig,
@@ -26,6 +26,7 @@ from tui.messages import Asked, Left, Said, SecretShown
 from tui.screens.pane import Pane
 from tui.text import Span, visible
 from tui.widgets.choices import Choices
+from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 
 TEXTS = {
@@ -93,13 +94,11 @@ class IntegrationFormPane(Pane):
             for name, (title, placeholder) in TEXTS.items():
                 with Horizontal(classes="field"):
                     yield Label(f" {title}", markup=False)
-                    yield Input(
+                    yield Field(
                         id=f"form-{name}",
-                        compact=True,
                         placeholder=placeholder,
-                        password=name in MASKED,
-                        max_length=2048,
-                        select_on_focus=False,
+                        is_password=name in MASKED,
+                        submit=self._next_field,
                     )
                 yield Lines(id=f"form-{name}-refusal")
             for name, (title, words) in CHOICES.items():
@@ -109,16 +108,11 @@ class IntegrationFormPane(Pane):
                 yield Lines(id=f"form-{name}-refusal")
         yield Lines(id="form-remark")
 
-    def on_mount(self) -> None:
-        """The cursors stand still."""
-        for field in self.query(Input):
-            field.cursor_blink = False
-
     def open(self, integration_id: UUID | None, field: str) -> None:
         """Edit this one, or make one; `field` gets the keys."""
         self.forget()
         self._integration_id = integration_id
-        self.query_one("#form-key", Input).disabled = integration_id is not None
+        self.query_one("#form-key", Field).disabled = integration_id is not None
         self.query_one("#form-state-field").display = integration_id is None
         self.draw()
         self.screen.set_focus(self.query_one(f"#form-{field}"))
@@ -127,7 +121,7 @@ class IntegrationFormPane(Pane):
 
     def take_keys(self) -> None:
         """The first field that can be typed into gets the keys."""
-        fields = (one for one in self.query(Input) if not one.disabled)
+        fields = (one for one in self.query(Field) if not one.disabled)
         self.screen.set_focus(next(fields, None))
 
     def draw(self) -> None:
@@ -160,18 +154,14 @@ class IntegrationFormPane(Pane):
 
     def action_back(self) -> None:
         """Leave; the app asks if something would be lost."""
-        self.post_message(Left())
-
-    def on_input_submitted(self) -> None:
-        """Enter goes to the next field."""
-        self.screen.focus_next()
+        self.tell(Left())
 
     def action_save(self) -> None:
         """Save, unless a save is on its way or a field is not understood."""
         if self._is_saving:
             return
         if self._integration_id is not None and self._before is None:
-            self.post_message(Said("✗ Not saved: it has not been read yet.", "bad"))
+            self.tell(Said("✗ Not saved: it has not been read yet.", "bad"))
             return
         try:
             before = self._before
@@ -185,16 +175,19 @@ class IntegrationFormPane(Pane):
         if lost:
             dropped = visible(", ".join(lost), limit=100)
             question = f"The new config drops {dropped}. Save?"
-            self.post_message(Asked(question, lambda: self._save(before, change)))
+            self.tell(Asked(question, lambda: self._save(before, change)))
         else:
             self._save(before, change)
+
+    def _next_field(self) -> None:
+        self.screen.focus_next()
 
     @work(exclusive=True, group="read")
     async def _read(self, integration_id: UUID) -> None:
         try:
             found = await self.desk.server.integration(integration_id)
         except GuardianError as error:
-            self.post_message(Said(f"✗ Not read: {visible(error.detail)}", "bad"))
+            self.tell(Said(f"✗ Not read: {visible(error.detail)}", "bad"))
         else:
             if integration_id == self._integration_id:
                 self._fill(found)
@@ -211,10 +204,10 @@ class IntegrationFormPane(Pane):
             self._is_saving = False
         key = visible(made.integration_key)
         self.forget()
-        self.post_message(Left())
+        self.tell(Left())
         if made.signing_secret:
-            self.post_message(SecretShown(f"Signing secret of {key}", made.signing_secret))
-        self.post_message(Said(f"✓ {key} is made.", "good"))
+            self.tell(SecretShown(f"Signing secret of {key}", made.signing_secret))
+        self.tell(Said(f"✓ {key} is made.", "good"))
 
     @work(group="save")
     async def _save(self, before: Integration, change: IntegrationChange) -> None:
@@ -232,8 +225,8 @@ class IntegrationFormPane(Pane):
         finally:
             self._is_saving = False
         self.forget()
-        self.post_message(Left())
-        self.post_message(Said(f"✓ {visible(changed.integration_key)} is saved.", "good"))
+        self.tell(Left())
+        self.tell(Said(f"✓ {visible(changed.integration_key)} is saved.", "good"))
 
     async def _show_conflict(self, integration_id: UUID, refusal: GuardianError) -> None:
         """Both versions: the other one's in the remark, one's own in the fields."""
@@ -245,7 +238,7 @@ class IntegrationFormPane(Pane):
         self._before, self._is_conflict = theirs, True
         now = f"{visible(theirs.label, limit=30)}; {', '.join(theirs.scopes)}"
         self._refuse({}, f"▲ Theirs: {now}")
-        self.post_message(
+        self.tell(
             Said("▲ Changed meanwhile: ctrl+s saves yours over it, ctrl+r takes theirs.", "warn")
         )
 
@@ -267,7 +260,7 @@ class IntegrationFormPane(Pane):
             rest.append(error.detail)
         self._refuse(told, "")
         why = visible(" ".join(rest), limit=300) or "the reasons stand below the fields."
-        self.post_message(Said(f"✗ Not saved: {why}", "bad"))
+        self.tell(Said(f"✗ Not saved: {why}", "bad"))
         for name in told:
             self.screen.set_focus(self.query_one(f"#form-{name}"))
             break
@@ -295,7 +288,7 @@ class IntegrationFormPane(Pane):
         self._refuse({}, "")
         self._untouched = self._values() | dict.fromkeys(("url", *MASKED, "headers"), "")
         if not is_first:
-            self.post_message(Said("Theirs is shown.", ""))
+            self.tell(Said("Theirs is shown.", ""))
         self.draw()
 
     def _new(self) -> NewIntegration:
@@ -393,8 +386,8 @@ class IntegrationFormPane(Pane):
     def _text(self, name: str) -> str:
         return self._input(name).value.strip()
 
-    def _input(self, name: str) -> Input:
-        return self.query_one(f"#form-{name}", Input)
+    def _input(self, name: str) -> Field:
+        return self.query_one(f"#form-{name}", Field)
 
     def _choices(self, name: str) -> Choices:
         return self.query_one(f"#form-{name}", Choices)

@@ -82,11 +82,11 @@ class IntegrationsPane(PollingPane):
     def draw(self) -> None:
         """Draw the list and the words on its row."""
         now = self.desk.clock()
-        rows = [
-            integration_row(one, now=now, mark=self._mark(one)) for one in self._integrations or ()
-        ]
-        is_stale = self.is_stale and self._integrations is not None
-        self.query_one(Rows).show(rows, is_stale=is_stale)
+        known = self._integrations
+        rows = None
+        if known is not None:
+            rows = [integration_row(one, now=now, mark=self._mark(one)) for one in known]
+        self.query_one(Rows).show(rows, is_stale=self.is_stale)
         self.query_one(Lines).show(self._reading())
 
     def on_rows_moved(self) -> None:
@@ -111,20 +111,20 @@ class IntegrationsPane(PollingPane):
         """Send a test event to every integration that is on, after a question."""
         count = sum(one.is_enabled for one in self._integrations or ())
         if not count:
-            self.post_message(Said("No integration is on: space switches the row on.", "warn"))
+            self.tell(Said("No integration is on: space switches the row on.", "warn"))
             return
         what = "1 integration" if count == 1 else f"{number(count)} integrations"
-        self.post_message(Asked(f"Send a test event to {what}?", self._test_every_one))
+        self.tell(Asked(f"Send a test event to {what}?", self._test_every_one))
 
     def action_edit(self) -> None:
         """Change the row."""
         chosen = self._chosen()
         if chosen is not None:
-            self.post_message(FormWanted(chosen.id, "label"))
+            self.tell(FormWanted(chosen.id, "label"))
 
     def action_create(self) -> None:
         """Make one."""
-        self.post_message(FormWanted(None, "key"))
+        self.tell(FormWanted(None, "key"))
 
     def action_undo(self) -> None:
         """Switch the last switched one back, while there is time."""
@@ -142,7 +142,7 @@ class IntegrationsPane(PollingPane):
         """Show what was sent to the row."""
         chosen = self._chosen()
         if chosen is not None:
-            self.post_message(DeliveriesWanted(chosen.id, chosen.integration_key))
+            self.tell(DeliveriesWanted(chosen.id, chosen.integration_key))
 
     @work(group="change")
     async def _switch(self, integration: Integration, *, is_enabled: bool) -> None:
@@ -197,7 +197,7 @@ class IntegrationsPane(PollingPane):
         self.refetch()
 
     def _say(self, text: str, tone: str) -> None:
-        self.post_message(Said(text, tone))
+        self.tell(Said(text, tone))
 
     def _replace(self, changed: Integration) -> None:
         self._integrations = [

@@ -91,7 +91,7 @@ class OverviewPane(PollingPane):
         self.overview = await self.desk.server.overview()
         if self.overview.tenant_name and self.overview.tenant_name != self.desk.tenant_name:
             self.desk.tenant_name = self.overview.tenant_name
-            self.post_message(LinkChanged())
+            self.tell(LinkChanged())
         self.integrations = (await self.desk.server.integrations(limit=200)).items
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ from shared.errors import GuardianError, InvalidError
 from tui.desk import Desk
 from tui.messages import LinkChanged, TenantNeeded
 from tui.text import clock_time, visible
+from tui.widgets.rows import Rows
 
 
 class Pane(Vertical):
@@ -50,6 +51,10 @@ class Pane(Vertical):
         """Drop the last answer: another server or tenant is asked from now on."""
         self.trouble = ""
         self.data_at = None
+
+    def tell(self, message: object) -> None:
+        """Tell the app one of `tui.messages`."""
+        self.desk.tell(message)
 
     def refetch(self) -> None:
         """Ask now."""
@@ -93,8 +98,9 @@ class PollingPane(Pane):
         self.poll()
 
     def leave(self) -> None:
-        """Stop asking."""
+        """Stop asking; keys that wait for rows are not meant for later."""
         self.workers.cancel_group(self, "poll")
+        self._drop_held()
 
     def forget(self) -> None:
         """Drop the last answer, and one that may be on its way."""
@@ -111,7 +117,7 @@ class PollingPane(Pane):
             if not self.children:
                 return  # the console is being taken down
             self.draw()
-            self.post_message(LinkChanged())
+            self.tell(LinkChanged())
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):
                     await self._wake.wait()
@@ -121,8 +127,9 @@ class PollingPane(Pane):
             await self.ask()
         except GuardianError as error:
             if isinstance(error, InvalidError) and self._lacks_tenant():
-                self.post_message(TenantNeeded())
+                self.tell(TenantNeeded())
             self.trouble = error.detail
+            self._drop_held()
             return self.desk.link.failed(error, self.desk.clock())
         self.trouble = ""
         self.data_at = self.desk.clock()
@@ -133,6 +140,10 @@ class PollingPane(Pane):
     def hurry_s(self) -> float | None:
         """Seconds to rest at most after a good answer; None: as long as the link says."""
         return None
+
+    def _drop_held(self) -> None:
+        for rows in self.query(Rows):
+            rows.drop_held()
 
     def _lacks_tenant(self) -> bool:
         return self.desk.workspace_id is None

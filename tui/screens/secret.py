@@ -57,4 +57,4 @@ class SecretPane(Pane):
 
     def action_back(self) -> None:
         """Leave; the app asks first."""
-        self.post_message(Left())
+        self.tell(Left())

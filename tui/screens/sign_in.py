@@ -6,7 +6,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Input, Label
+from textual.widgets import Label
 
 from shared.client import GuardianClient
 from shared.errors import ForbiddenError, GuardianError, InvalidError
@@ -14,6 +14,7 @@ from tui.desk import Desk
 from tui.messages import SignedIn
 from tui.screens.pane import Pane
 from tui.text import Span, visible
+from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 
 PATIENCE_S = 10.0
@@ -38,28 +39,28 @@ class SignInPane(Pane):
         yield Lines(id="sign-in-words")
         with Horizontal(classes="field"):
             yield Label("  Address ", markup=False)
-            yield Input(
-                id="sign-in-url", compact=True, placeholder="http://127.0.0.1:8080", max_length=512
+            yield Field(
+                id="sign-in-url",
+                placeholder="http://127.0.0.1:8080",
+                max_length=512,
+                submit=self.action_submit,
             )
         with Horizontal(classes="field"):
             yield Label("  Key     ", markup=False)
-            yield Input(id="sign-in-key", compact=True, password=True, max_length=512)
+            yield Field(
+                id="sign-in-key", is_password=True, max_length=512, submit=self.action_submit
+            )
         yield Lines(id="sign-in-refusal")
-
-    def on_mount(self) -> None:
-        """The cursors stand still."""
-        for field in self.query(Input):
-            field.cursor_blink = False
 
     def take_keys(self) -> None:
         """The first empty field gets the keys."""
-        url = self.query_one("#sign-in-url", Input)
-        key = self.query_one("#sign-in-key", Input)
+        url = self.query_one("#sign-in-url", Field)
+        key = self.query_one("#sign-in-key", Field)
         self.screen.set_focus(key if url.value else url)
 
     def prefill(self, url: str, refusal: str) -> None:
         """Start from a known address, and say why one is asked."""
-        self.query_one("#sign-in-url", Input).value = url
+        self.query_one("#sign-in-url", Field).value = url
         self._refuse(refusal)
 
     def draw(self) -> None:
@@ -77,18 +78,14 @@ class SignInPane(Pane):
         shown = visible(self._refusal, limit=300)
         self.query_one("#sign-in-refusal", Lines).show([(), (Span(f"  {shown}", "bad"),)])
 
-    def on_input_submitted(self) -> None:
-        """Enter in the last field that is empty, else sign in."""
-        self.action_submit()
-
     def action_submit(self) -> None:
-        """Try the key."""
-        url = self.query_one("#sign-in-url", Input).value.strip()
-        key = self.query_one("#sign-in-key", Input).value.strip()
+        """Go to a field that is empty; else try the key."""
+        url = self.query_one("#sign-in-url", Field).value.strip()
+        key = self.query_one("#sign-in-key", Field).value.strip()
         if not url:
-            self.screen.set_focus(self.query_one("#sign-in-url", Input))
+            self.screen.set_focus(self.query_one("#sign-in-url", Field))
         elif not key:
-            self.screen.set_focus(self.query_one("#sign-in-key", Input))
+            self.screen.set_focus(self.query_one("#sign-in-key", Field))
         else:
             self._refuse("")
             self._try(url, key)
@@ -101,9 +98,9 @@ class SignInPane(Pane):
         except GuardianError as error:
             self._refuse(f"✗ {error.detail}")
         else:
-            self.query_one("#sign-in-key", Input).value = ""
+            self.query_one("#sign-in-key", Field).value = ""
             self._refuse("")
-            self.post_message(SignedIn(url, key, is_operator))
+            self.tell(SignedIn(url, key, is_operator))
 
     def _refuse(self, refusal: str) -> None:
         self._refusal = refusal

@@ -66,11 +66,15 @@ class TenantsPane(PollingPane):
             )
             for one in self._tenants or ()
         ]
-        self.query_one(Rows).show(rows, is_stale=self.is_stale and bool(rows))
+        known = None if self._tenants is None else rows
+        self.query_one(Rows).show(known, is_stale=self.is_stale)
 
     def action_choose(self) -> None:
         """Take the row."""
+        self.query_one(Rows).when_known(self._choose)
+
+    def _choose(self) -> None:
         selected = self.query_one(Rows).selected
         for one in self._tenants or ():
             if str(one.id) == selected:
-                self.post_message(TenantChosen(one))
+                self.tell(TenantChosen(one))

@@ -43,10 +43,9 @@ class MessageLine(Lines):
         self.can_focus = True
         self.screen.set_focus(self)
 
-    async def _on_key(self, event: events.Key) -> None:
+    async def take(self, event: events.Key) -> bool:
+        """Take any key as the answer; always one."""
         act, self._act = self._act, None
-        event.stop()
-        event.prevent_default()
         self.can_focus = False
         if self._before is not None:
             self.screen.set_focus(self._before)
@@ -55,3 +54,4 @@ class MessageLine(Lines):
             act()
         else:
             self.show([(Span(" Left as it was.", "dim"),)])
+        return True

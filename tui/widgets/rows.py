@@ -1,6 +1,6 @@
 """A list with a cursor that follows the row, not the place: new rows never move it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -94,6 +94,8 @@ class Rows(ScrollView, can_focus=True):
         self._rows: Sequence[Row] = ()
         self._cursor = 0
         self._is_stale = False
+        self._is_known = False
+        self._held: list[Callable[[], object]] = []
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -105,8 +107,32 @@ class Rows(ScrollView, can_focus=True):
         """The id of the row under the cursor."""
         return self._rows[self._cursor].id if self._rows else None
 
-    def show(self, rows: Sequence[Row], *, is_stale: bool = False) -> None:
-        """Replace the rows; the cursor stays on its row, and the row stays at its height."""
+    def show(self, rows: Sequence[Row] | None, *, is_stale: bool = False) -> None:
+        """Replace the rows; the cursor stays on its row, and the row stays at its height.
+
+        Args:
+            rows: none where they are not known yet; keys are held until they are.
+            is_stale: whether they may no longer be so.
+        """
+        is_first, self._is_known = not self._is_known, rows is not None
+        self._replace(rows or (), is_stale=is_stale)
+        if is_first and self._is_known:
+            held, self._held = self._held, []
+            for act in held:
+                act()
+
+    def when_known(self, act: Callable[[], object]) -> None:
+        """Act on the rows now, or as soon as there are any: no key is lost to a slow answer."""
+        if self._is_known:
+            act()
+        else:
+            self._held.append(act)
+
+    def drop_held(self) -> None:
+        """Forget what waits for rows."""
+        self._held.clear()
+
+    def _replace(self, rows: Sequence[Row], *, is_stale: bool) -> None:
         if (rows, is_stale) == (self._rows, self._is_stale):
             return
         selected, above = self.selected, self._cursor - self.scroll_offset.y
@@ -122,15 +148,15 @@ class Rows(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by so many rows."""
-        self._go(self._cursor + by)
+        self.when_known(lambda: self._go(self._cursor + by))
 
     def action_page(self, direction: int) -> None:
         """Move the cursor by what is seen, less a line for the eye."""
-        self._go(self._cursor + direction * max(1, self.size.height - 2))
+        self.when_known(lambda: self._go(self._cursor + direction * max(1, self.size.height - 2)))
 
     def action_jump(self, to_end: int) -> None:
         """Go to the first or the last row."""
-        self._go(len(self._rows) - 1 if to_end else 0)
+        self.when_known(lambda: self._go(len(self._rows) - 1 if to_end else 0))
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""

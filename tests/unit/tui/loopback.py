@@ -114,6 +114,8 @@ class Loopback:
     """A list makes the key an operator's."""
     override: Callable[[Asked], Reply | None] = lambda asked: None
     tested: DeliveryStatus = DeliveryStatus.DELIVERED
+    delay_s: float = 0.0
+    """How long every answer takes."""
 
     def answer(self, asked: Asked) -> Reply:
         self.asked.append(asked)
@@ -243,6 +245,7 @@ async def serving(loopback: Loopback | None = None) -> AsyncGenerator[Loopback, 
         writers.add(writer)
         try:
             while (asked := await _read(reader)) is not None:
+                await asyncio.sleep(double.delay_s)
                 writer.write(_wire(double.answer(asked), asked.method))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):

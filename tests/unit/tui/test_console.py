@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from shared.contracts.success import (
@@ -58,6 +59,12 @@ class Screenful:
 
     async def press(self, *keys: str) -> None:
         await self._pilot.press(*keys)
+
+    async def press_at_once(self, *keys: str) -> None:
+        """Faster than any screen is drawn: all of them are queued before the first is read."""
+        for key in keys:
+            self.console.post_message(Key(key, key if len(key) == 1 else None))
+        await self._pilot.pause()
 
     async def resize(self, width: int, height: int) -> None:
         await self._pilot.resize_terminal(width, height)
@@ -242,6 +249,56 @@ async def test_deliveries_are_filtered_paged_opened_and_sent_again() -> None:
             await console.shows("every status")
 
         assert sum(one.method == "POST" for one in server.asked) == 1
+
+
+async def test_keys_faster_than_the_server_are_held_for_the_rows_and_none_is_lost() -> None:
+    async with serving() as server:
+        one = an_integration()
+        server.deliveries = [a_delivery(one, made=NOW - timedelta(hours=n)) for n in range(3)]
+        wanted = server.deliveries[1]
+        async with looking(server.url) as console:
+            await console.shows("72.0")
+            server.delay_s = 0.3
+            await console.press_at_once("3", "j", "enter")
+            await console.shows("Attempts  1", str(wanted.id))
+
+
+async def test_what_is_typed_at_once_after_the_filter_opens_goes_into_the_filter() -> None:
+    """`r` would redeliver, if it reached the list."""
+    async with serving() as server:
+        one = an_integration()
+        server.deliveries = [a_delivery(one, status=DeliveryStatus.FAILED), a_delivery(one)]
+        async with looking(server.url) as console:
+            await console.press("3")
+            await console.shows("2 shown")
+            await console.press_at_once("slash", *"failr", "backspace", "enter", "enter")
+            await console.shows("Attempts  1", "✗ 500")
+
+        assert all(asked.method == "GET" for asked in server.asked)
+
+
+async def test_a_key_right_after_another_acts_where_that_one_led() -> None:
+    """The first `q` leaves the delivery, not the console."""
+    async with serving() as server:
+        server.deliveries = [a_delivery(an_integration())]
+        async with looking(server.url) as console:
+            await console.press("3")
+            await console.shows("1 shown")
+            await console.press_at_once("enter", "q", "2", "question_mark", "q", "4")
+            await console.shows("Edition fit")
+
+
+async def test_keys_that_wait_for_rows_are_forgotten_with_the_screen() -> None:
+    async with serving() as server:
+        server.deliveries = [a_delivery(an_integration())]
+        async with looking(server.url) as console:
+            await console.shows("72.0")
+            server.delay_s = 0.3
+            await console.press_at_once("3", "enter", "1")
+            await console.shows("Readiness")
+            await console.press("3")
+            await console.shows("1 shown")
+            assert "Attempts" not in console.text
 
 
 async def test_a_status_that_does_not_exist_is_refused_in_words() -> None:
