@@ -61,7 +61,7 @@ from shared.contracts.replays import NewReplay, Replay, ReplayCount
 from shared.contracts.stats import Stats, Window
 from shared.contracts.success import History, Overview
 from shared.contracts.tenants import NewTenant, Tenant
-from shared.contracts.words import DeliveryStatus, EventType
+from shared.contracts.words import DeliveryStatus, EventType, MessageType
 from shared.errors import (
     AddressRefusedError,
     ConflictError,
@@ -264,7 +264,7 @@ class GuardianClient:
         *,
         status: DeliveryStatus | None = None,
         integration_id: UUID | None = None,
-        event_type: EventType | None = None,
+        event_type: MessageType | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         cursor: str | None = None,

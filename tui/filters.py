@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from shared.contracts.words import DeliveryStatus, EventType
+from shared.contracts.words import DeliveryStatus, MessageType
 from shared.errors import InvalidError
 
 EXAMPLE = "state:failed int:crm type:readiness_updated since:2h"
@@ -27,7 +27,7 @@ class Filter(NamedTuple):
     text: str = ""
     status: DeliveryStatus | None = None
     integration: str | None = None
-    event_type: EventType | None = None
+    event_type: MessageType | None = None
     since: str | None = None
     until: str | None = None
 
@@ -87,8 +87,8 @@ def _status(value: str) -> DeliveryStatus:
     raise InvalidError(f"No such status. There are {', '.join(DeliveryStatus)}.")
 
 
-def _event_type(value: str) -> EventType:
-    for event_type in EventType:
+def _event_type(value: str) -> MessageType:
+    for event_type in MessageType:
         if value and event_type.startswith(value.lower()):
             return event_type
-    raise InvalidError(f"No such event type. There are {', '.join(EventType)}.")
+    raise InvalidError(f"No such event type. There are {', '.join(MessageType)}.")

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from shared.domain.uuid7 import Ids
 from shared.jobs import arq_settings, decode_job, encode_job
-from worker import narratives, retention
+from worker import digests, narratives, retention
 from worker.narratives import Desk
 
 PAUSE_S = 5.0
@@ -72,6 +72,12 @@ async def check_model(ctx: Context) -> str:
 async def forget_narratives(ctx: Context) -> int:
     """Forget what a model wrote half a year ago."""
     return await narratives.forget_narratives(_now(ctx))
+
+
+async def send_digests(ctx: Context) -> int:
+    """Tell the chats that asked for it their week, once a week."""
+    clock = ctx["clock"]
+    return await digests.send_digests(clock(), ids=Ids(clock))
 
 
 async def keep_house(
@@ -134,6 +140,8 @@ def _schedule() -> list[CronJob]:
         cron(tell_waiting_narratives, second=41),
         cron(check_model, hour=4, minute=11, run_at_startup=True),
         cron(forget_narratives, hour=3, minute=37),
+        # Often, so that an outage on Monday morning costs minutes and not a week.
+        cron(send_digests, minute=set(range(4, 60, 5)), run_at_startup=True),
     ]
 
 

@@ -15,7 +15,7 @@ from api.services.audit import Witness
 from api.services.deliveries import Filter
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.pages import Page
-from shared.contracts.words import DeliveryStatus, EventType, Role
+from shared.contracts.words import DeliveryStatus, MessageType, Role
 from shared.data.session import acting_for
 from shared.jobs import WakeUps
 
@@ -33,7 +33,7 @@ class DeliveryController(Controller):
         tenant_id: NamedDependency[UUID],
         status: FromQuery[DeliveryStatus | None] = None,
         integration_id: FromQuery[UUID | None] = None,
-        event_type: FromQuery[EventType | None] = None,
+        event_type: FromQuery[MessageType | None] = None,
         since: InstantText = None,
         until: InstantText = None,
         cursor: FromQuery[str | None] = None,

@@ -13,7 +13,7 @@ import msgspec
 from api.services.audit import Witness, record
 from shared.contracts.deliveries import Attempt, DeliveredEvent, Delivery, DeliveryDetail
 from shared.contracts.integrations import QueuedTest
-from shared.contracts.words import SCOPE_OF, DeliveryStatus, EventType
+from shared.contracts.words import SCOPE_OF, DeliveryStatus, EventType, MessageType, Scope
 from shared.data.audit import Act
 from shared.data.connection import Row
 from shared.data.session import TenantSession
@@ -86,7 +86,7 @@ class Filter:
 
     status: DeliveryStatus | None = None
     integration_id: UUID | None = None
-    event_type: EventType | None = None
+    event_type: MessageType | None = None
     since: datetime | None = None
     until: datetime | None = None
     before: UUID | None = None
@@ -142,7 +142,7 @@ async def one(session: TenantSession, delivery_id: UUID) -> DeliveryDetail:
         event=DeliveredEvent(
             id=delivery.event_id,
             type=delivery.event_type,
-            scope=SCOPE_OF[delivery.event_type],
+            scope=_scope_of(delivery.event_type),
             occurred_at=event["occurred_at"] if event else instant_of(delivery.event_id),
             # Attempts may be kept longer than the events they carried.
             payload=msgspec.Raw(event["body"] if event else b"null"),
@@ -302,6 +302,10 @@ async def _find(session: TenantSession, delivery_id: UUID) -> Delivery:
     return _delivery(rows[0])
 
 
+def _scope_of(kind: MessageType) -> Scope | None:
+    return None if kind is MessageType.WEEKLY_DIGEST else SCOPE_OF[EventType(kind)]
+
+
 def _after(delivery_id: UUID) -> UUID:
     return UUID(int=min(delivery_id.int + 1, _HIGHEST.int))
 
@@ -315,7 +319,7 @@ def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["id"],
         event_id=row["event_id"],
-        event_type=EventType(row["event_type"] or row["type_of_event"]),
+        event_type=MessageType(row["event_type"] or row["type_of_event"]),
         integration_id=row["integration_id"],
         integration_key=row["integration_key"],
         status=DeliveryStatus(row["status"]) if is_over else waiting,

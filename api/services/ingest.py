@@ -357,7 +357,8 @@ WITH stored AS (
   INSERT INTO delivery_due (integration_id, id, tenant_id, event_id)
   SELECT integration.id, (told.prefix || right(gen_random_uuid()::text, 18))::uuid, $1, told.id
   FROM told JOIN integration ON integration.tenant_id = $1 AND integration.is_enabled
-    AND integration.deleted_at IS NULL AND told.scope = ANY (integration.scopes)
+    AND integration.deleted_at IS NULL AND integration.digest <> 'weekly_only'
+    AND told.scope = ANY (integration.scopes)
   RETURNING event_id, integration_id
 )
 SELECT stored.id, count(due.event_id) AS deliveries,
@@ -448,7 +449,8 @@ WITH stored AS (
   INSERT INTO delivery_due (integration_id, id, tenant_id, event_id)
   SELECT integration.id, ($23::text || right(gen_random_uuid()::text, 18))::uuid, $1, told.id
   FROM told JOIN integration ON integration.tenant_id = $1 AND integration.is_enabled
-    AND integration.deleted_at IS NULL AND 'uplift' = ANY (integration.scopes)
+    AND integration.deleted_at IS NULL AND integration.digest <> 'weekly_only'
+    AND 'uplift' = ANY (integration.scopes)
   RETURNING integration_id
 )
 SELECT array(SELECT integration_id FROM due) AS integrations

@@ -10,6 +10,7 @@ import msgspec
 from piccolo.columns.combination import Where
 
 from shared.contracts.templates import Template
+from shared.contracts.words import Digest
 from shared.data.session import TenantSession
 from shared.data.tables import Integration
 from shared.errors import ConflictError, NotFoundError
@@ -37,6 +38,8 @@ class Stored:
     headers: dict[str, str]
     secret_header_names: list[str]
     auth_kind: str
+    digest: str
+    digest_since: datetime | None
     sealed_config: bytes
     sealed_secret: bytes
     sealed_previous_secret: bytes | None
@@ -100,9 +103,10 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         INSERT INTO integration (tenant_id, id, integration_key, label, description, is_enabled,
           scopes, format, signature, webhook_host, url_hint, headers, secret_header_names,
           auth_kind, sealed_config, sealed_secret, created_at, updated_at, subject, template,
-          certificate_fingerprint, certificate_expires_at)
+          certificate_fingerprint, certificate_expires_at,
+          digest, digest_since)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17,
-          $18, $19, $20, $21)
+          $18, $19, $20, $21, $22, $23)
         ON CONFLICT (tenant_id, integration_key) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
         """,
@@ -127,6 +131,8 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         _template_json(stored.template),
         stored.certificate_fingerprint,
         stored.certificate_expires_at,
+        stored.digest,
+        stored.digest_since,
     )
     if made is None:
         raise ConflictError("There is an integration with this key already.")
@@ -148,6 +154,8 @@ async def update(session: TenantSession, stored: Stored) -> None:
             Integration.headers: _json(stored.headers),
             Integration.secret_header_names: stored.secret_header_names,
             Integration.auth_kind: stored.auth_kind,
+            Integration.digest: stored.digest,
+            Integration.digest_since: stored.digest_since,
             Integration.sealed_config: stored.sealed_config,
             Integration.sealed_secret: stored.sealed_secret,
             Integration.sealed_previous_secret: stored.sealed_previous_secret,
@@ -172,6 +180,8 @@ async def empty(session: TenantSession, integration_id: UUID, *, now: datetime) 
             Integration.subject: None,
             Integration.template: None,
             Integration.headers: "{}",
+            Integration.digest: Digest.OFF,
+            Integration.digest_since: None,
             Integration.sealed_config: None,
             Integration.sealed_secret: None,
             Integration.sealed_previous_secret: None,

@@ -26,7 +26,7 @@ from shared.contracts.integrations import (
     RotatedSecret,
     WebhookStats,
 )
-from shared.contracts.words import AuthKind, PayloadFormat, Scope
+from shared.contracts.words import AuthKind, Digest, PayloadFormat, Scope
 from shared.data.audit import Act
 from shared.data.session import TenantSession
 from shared.domain import pii, signing
@@ -108,6 +108,8 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
         headers=receiver.headers,
         secret_header_names=receiver.secret_header_names,
         auth_kind=receiver.credentials.auth_kind,
+        digest=new.config.digest,
+        digest_since=_digest_since(new.config, None, now=now),
         sealed_config=seal_credentials(workshop.ring, receiver.credentials, **place),
         sealed_secret=seal_secret(workshop.ring, secret, **place),
         sealed_previous_secret=None,
@@ -308,6 +310,10 @@ def _changed(
         headers=receiver.headers,
         secret_header_names=receiver.secret_header_names,
         auth_kind=receiver.credentials.auth_kind,
+        digest=wanted.config.digest,
+        digest_since=_digest_since(
+            wanted.config, before.digest_since, now=workshop.witness.clock()
+        ),
         sealed_config=seal_credentials(
             workshop.ring,
             receiver.credentials,
@@ -323,6 +329,13 @@ def _changed(
     until = workshop.witness.clock() + OVERLAP_AFTER_CHANGE
     after = _with_secret(session, after, secret, until=until, ring=workshop.ring)
     return replace(after, signature=wanted.config.signature), secret
+
+
+def _digest_since(
+    config: IntegrationConfig, present: datetime | None, *, now: datetime
+) -> datetime | None:
+    """Since when digests are wanted: what stood there, else now."""
+    return None if config.digest is Digest.OFF else present or now
 
 
 def _with_secret(
@@ -419,6 +432,7 @@ def _told(stored: Stored) -> Mapping[str, object]:
         "secret_header_names": stored.secret_header_names,
         "auth_kind": stored.auth_kind,
         "certificate_fingerprint": stored.certificate_fingerprint,
+        "digest": stored.digest,
     }
 
 
@@ -478,6 +492,7 @@ def _resource(
             verifying_key=verifying_key,
             subject=stored.subject,
             template=msgspec.to_builtins(stored.template),
+            digest=Digest(stored.digest),
         ),
         webhook_stats=stats,
         signing_secret=_showable(secret),

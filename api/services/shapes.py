@@ -6,8 +6,8 @@ from uuid import UUID
 
 from shared.contracts.integrations import IntegrationConfig
 from shared.contracts.templates import Template
-from shared.contracts.words import PayloadFormat, Scope
-from shared.domain.formats.rendering import NEEDS_SUBJECT
+from shared.contracts.words import Digest, PayloadFormat, Scope
+from shared.domain.formats.rendering import CHATS, NEEDS_SUBJECT
 from shared.domain.formats.template_checks import template_problems
 from shared.errors import FieldError
 
@@ -20,6 +20,9 @@ def shape_problems(
     config: IntegrationConfig, scopes: Sequence[Scope], *, path: str
 ) -> list[FieldError]:
     """Name what keeps the format from being used; `path` is where the config stands."""
+    if config.digest is not Digest.OFF and config.format not in CHATS:
+        message = "Only chats are told a digest: leave it out, or use the format slack or teams."
+        return [FieldError(f"{path}.digest", "not_allowed", message)]
     if (config.format is PayloadFormat.TEMPLATE) == (config.template is None):
         given = config.template is not None
         message = "Only the format `template` has one." if given else "The format needs it."

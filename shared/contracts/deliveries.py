@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from shared.contracts.postures import Instant, Resource
-from shared.contracts.words import DeliveryStatus, EventType, Scope
+from shared.contracts.words import DeliveryStatus, MessageType, Scope
 
 
 class Delivery(Resource, frozen=True, kw_only=True):
@@ -13,7 +13,7 @@ class Delivery(Resource, frozen=True, kw_only=True):
 
     id: UUID
     event_id: UUID
-    event_type: EventType
+    event_type: MessageType
     integration_id: UUID
     integration_key: str
     status: DeliveryStatus
@@ -42,7 +42,7 @@ class DeliveredEvent(Resource, frozen=True, kw_only=True):
     """The event of a delivery, with the body of the `standard` format."""
 
     id: UUID
-    type: EventType
+    type: MessageType
     scope: Scope | None
     occurred_at: Instant
     payload: msgspec.Raw

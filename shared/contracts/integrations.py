@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shared.contracts.postures import Instant, Label, Request, Resource
 from shared.contracts.templates import Template
-from shared.contracts.words import AuthKind, ClientProof, EventType, PayloadFormat, Scope
+from shared.contracts.words import AuthKind, ClientProof, Digest, EventType, PayloadFormat, Scope
 
 IntegrationKey = Annotated[
     str,
@@ -62,6 +62,7 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
     """How to reach the receiver. URL, secret headers and credentials are sealed, never answered.
 
     `subject` asks for a random reference that stands for the tenant at this receiver only.
+    `digest` is for chats: the week in one message, beside the events or instead of them.
     """
 
     webhook_url: Url
@@ -73,6 +74,7 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
     auth: AuthConfig | None = None
     client_certificate: ClientCertificate | None = None
     signature: Annotated[str, Meta(pattern=r"\A(v1|v1a)\Z")] = "v1"
+    digest: Digest = Digest.OFF
 
 
 class NewIntegration(Request, frozen=True, kw_only=True):
@@ -148,6 +150,7 @@ class ConfigSummary(Resource, frozen=True, kw_only=True):
         UUID | None, Meta(description="Stands for the tenant at this receiver and no other.")
     ] = None
     template: dict[str, Any] | None = None
+    digest: Digest = Digest.OFF
 
 
 class Integration(Resource, frozen=True, kw_only=True):

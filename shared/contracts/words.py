@@ -40,6 +40,32 @@ SCOPE_OF: dict[EventType, Scope | None] = {
 """The scope follows from the type, so the two cannot disagree; `test` ignores scopes."""
 
 
+WEEKLY_DIGEST = "weekly_digest"
+"""What a delivery carries where it carries no event of the eight, but a chat's week in words."""
+
+
+class MessageType(StrEnum):
+    """What a delivery carries: an event of one of the eight types, or a digest for a chat."""
+
+    READINESS_UPDATED = "readiness_updated"
+    UPLIFT_PLAN_CREATED = "uplift_plan_created"
+    UPLIFT_PLAN_UPDATED = "uplift_plan_updated"
+    EDITION_FIT_COMPUTED = "edition_fit_computed"
+    EXECUTIVE_REPORT_CREATED = "executive_report_created"
+    ADOPTION_SCORES_COMPUTED = "adoption_scores_computed"
+    META_LIFECYCLE_RUN_COMPLETED = "meta_lifecycle_run_completed"
+    TEST = "test"
+    WEEKLY_DIGEST = WEEKLY_DIGEST
+
+
+class Digest(StrEnum):
+    """Whether a chat is told its week in one message: not, beside its events, or instead."""
+
+    OFF = "off"
+    WEEKLY = "weekly"
+    WEEKLY_ONLY = "weekly_only"
+
+
 class DeliveryStatus(StrEnum):
     """Where a delivery stands; the last two are final."""
 

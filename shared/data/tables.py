@@ -113,6 +113,8 @@ class Integration(Table, tablename="integration", db=DB):
     headers = JSONB()
     secret_header_names = Array(base_column=Text())
     auth_kind = Text()
+    digest = Text(default="off")
+    digest_since = Timestamptz(null=True, default=None)
     sealed_config = Bytea(null=True, default=None)
     sealed_secret = Bytea(null=True, default=None)
     sealed_previous_secret = Bytea(null=True, default=None)

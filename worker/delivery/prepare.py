@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from shared.contracts.words import WEEKLY_DIGEST
 from shared.domain.credentials import ClientCertificate
 from shared.domain.formats.answers import ANY_SUCCESS, AcceptanceRule
-from shared.domain.formats.rendering import STANDARD, Shape, render
+from shared.domain.formats.rendering import STANDARD, Shape, render, render_digest
 from shared.domain.oauth2 import Grant
 from shared.domain.signing import sign
 
@@ -108,6 +109,13 @@ def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
     """Say why `due` must not be sent any more, judged at the moment of sending."""
     if destination.is_deleted:
         return UnsentReason.INTEGRATION_DELETED
+    is_digest_of_a_machine = (
+        due.event_type == WEEKLY_DIGEST
+        and destination.endpoint is not None
+        and not destination.endpoint.shape.is_chat
+    )
+    if is_digest_of_a_machine:
+        return UnsentReason.OUT_OF_SCOPE
     if due.scope is not None and due.scope not in destination.scopes:
         return UnsentReason.OUT_OF_SCOPE
     return None
@@ -120,7 +128,10 @@ def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
         ValueError: a secret is malformed, see `sign`; or the body is not one a mapper made.
     """
     shape = endpoint.shape
-    body = render(shape, due.event_id, due.body)
+    if due.event_type == WEEKLY_DIGEST:
+        body = render_digest(shape, due.body)
+    else:
+        body = render(shape, due.event_id, due.body)
     headers = endpoint.headers
     if shape.is_signed:
         signature = sign(

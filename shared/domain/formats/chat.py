@@ -1,9 +1,10 @@
-"""What an event says in a room full of people: a title and a few facts, in words.
+"""What an event or a digest says in a room full of people: a title, facts or sentences.
 
 Nothing here is a tenant's text: titles are generated, labels are the catalogue's.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from shared.contracts.payloads import (
@@ -18,6 +19,7 @@ from shared.contracts.payloads import (
     UpliftPlanData,
 )
 from shared.contracts.words import Dimension, EventType
+from shared.domain.digest import read_digest
 from shared.domain.formats.events import Event
 
 LOWEST_SHOWN = 3
@@ -34,23 +36,41 @@ _DIMENSION_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event in words.
+    """One event or digest in words.
 
     Attributes:
         title: a line of at most 150 characters.
         facts: at most ten pairs of a name and a value.
         when: the instant to the minute.
+        paragraphs: whole sentences, told after the facts.
     """
 
     title: str
     facts: tuple[tuple[str, str], ...]
     when: str
+    paragraphs: tuple[str, ...] = ()
 
 
 def message(event: Event) -> Message:
     """Put `event` into words."""
     title, facts = _told(event)
-    return Message(title, facts, f"{event.timestamp:%Y-%m-%d %H:%M} UTC")
+    return Message(title, facts, _minute(event.timestamp))
+
+
+def digest_message(body: bytes) -> Message:
+    """Put the stored body of a digest into words.
+
+    Raises:
+        msgspec.ValidationError: the body is not one that `digest_body` made.
+    """
+    slot, told = read_digest(body)
+    action = () if told.action_text is None else (f"Next: {told.action_text}",)
+    return Message(
+        f"Your week: {told.headline}",
+        (),
+        _minute(slot),
+        (*(f"- {bullet}" for bullet in told.bullets), told.commentary, *action),
+    )
 
 
 def _told(event: Event) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -95,6 +115,10 @@ def _told(event: Event) -> tuple[str, tuple[tuple[str, str], ...]]:
         case _:
             assert_never(data)
     return title, facts
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _progress(tasks: TaskCounts) -> tuple[tuple[str, str], ...]:

@@ -13,6 +13,7 @@ from shared.domain.formats.answers import (
     AcceptanceRule,
     acceptance_rule,
 )
+from shared.domain.formats.chat import digest_message, message
 from shared.domain.formats.cloudevents import CONTENT_TYPE, cloudevent
 from shared.domain.formats.events import read_event
 from shared.domain.formats.flat import flat
@@ -23,7 +24,7 @@ from shared.domain.formats.teams import teams
 from shared.domain.formats.template import filled
 
 JSON = "application/json"
-UNSIGNED = frozenset({PayloadFormat.SLACK, PayloadFormat.TEAMS})
+CHATS = frozenset({PayloadFormat.SLACK, PayloadFormat.TEAMS})
 """Chats cannot check a signature; their URL is their secret."""
 
 NEEDS_SUBJECT = frozenset({PayloadFormat.SEGMENT})
@@ -47,9 +48,14 @@ class Shape:
     rule: AcceptanceRule = ANY_SUCCESS
 
     @property
+    def is_chat(self) -> bool:
+        """Whether people read it, so that it can carry a digest."""
+        return self.format in CHATS
+
+    @property
     def is_signed(self) -> bool:
         """Whether a signature goes along."""
-        return self.format not in UNSIGNED
+        return not self.is_chat
 
     @property
     def content_type(self) -> str:
@@ -100,9 +106,9 @@ def render(shape: Shape, event_id: UUID, body: bytes) -> bytes:
         case PayloadFormat.FLAT:
             rendered = flat(event, subject=shape.subject)
         case PayloadFormat.SLACK:
-            rendered = slack(event)
+            rendered = slack(message(event))
         case PayloadFormat.TEAMS:
-            rendered = teams(event)
+            rendered = teams(message(event))
         case PayloadFormat.SEGMENT:
             if shape.subject is None:
                 raise ValueError("Segment is told about somebody: a subject is needed")
@@ -112,3 +118,19 @@ def render(shape: Shape, event_id: UUID, body: bytes) -> bytes:
         case _:
             assert_never(shape.format)
     return rendered
+
+
+def render_digest(shape: Shape, body: bytes) -> bytes:
+    """Turn the stored body of a digest into what this chat gets; pure.
+
+    Raises:
+        msgspec.ValidationError: `body` is not one that `digest_body` made.
+        ValueError: the format is no chat's.
+    """
+    match shape.format:
+        case PayloadFormat.SLACK:
+            return slack(digest_message(body))
+        case PayloadFormat.TEAMS:
+            return teams(digest_message(body))
+        case _:
+            raise ValueError("a digest is for people: only chats are told it")

@@ -4,21 +4,20 @@ from typing import Any
 
 import msgspec
 
-from shared.domain.formats.chat import message
-from shared.domain.formats.events import Event
+from shared.domain.formats.chat import Message
 
 
-def slack(event: Event) -> bytes:
+def slack(told: Message) -> bytes:
     """Say it to a channel.
 
     Every text is escaped and, where Slack lets one choose, plain, so that nothing in it can become
     a mention, a link or markup.
     """
-    told = message(event)
     facts = [f"{name}: {value}" for name, value in told.facts]
     blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain(told.title)}]
     if facts:
         blocks.append({"type": "section", "fields": [_plain(fact) for fact in facts]})
+    blocks += [{"type": "section", "text": _plain(text)} for text in told.paragraphs]
     blocks.append({"type": "context", "elements": [_plain(f"Guardian, {told.when}")]})
     summary = ". ".join([told.title, *facts])
     return msgspec.json.encode({"text": _escaped(summary), "blocks": blocks})

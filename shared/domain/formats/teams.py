@@ -4,18 +4,17 @@ from typing import Any
 
 import msgspec
 
-from shared.domain.formats.chat import message
-from shared.domain.formats.events import Event
+from shared.domain.formats.chat import Message
 
 _SCHEMA = "http://adaptivecards.io/schemas/adaptive-card.json"
 _VERSION = "1.4"
 
 
-def teams(event: Event) -> bytes:
+def teams(told: Message) -> bytes:
     """Say it to a channel, in text runs only: a text block would read Markdown and its links."""
-    told = message(event)
     lines = [_line(_run(told.title, size="Medium", weight="Bolder"))]
     lines += [_line(_run(f"{name}: ", weight="Bolder"), _run(value)) for name, value in told.facts]
+    lines += [_line(_run(text)) for text in told.paragraphs]
     lines.append(_line(_run(f"Guardian, {told.when}", size="Small", isSubtle=True)))
     card = {
         "$schema": _SCHEMA,

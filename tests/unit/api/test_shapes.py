@@ -205,3 +205,23 @@ async def test_only_ones_own_integrations_can_be_previewed(
     assert (await ingest.get(path)).status_code == 403
     assert (await admin.get(f"/integrations/{uuid4()}/preview")).status_code == 404
     assert (await admin.get(path, params={"event_type": "nonsense"})).status_code == 422
+
+
+async def test_a_chat_asks_for_a_digest_and_a_machine_is_refused_one(
+    admin: httpx.AsyncClient, owner: Connection
+) -> None:
+    body = await made(admin, config=shaped("slack", digest="weekly"))
+    path = f"/integrations/{body['id']}"
+    assert body["config_summary"]["digest"] == "weekly"
+    since = await owner.fetchval("SELECT digest_since FROM integration")
+
+    changed = await admin.patch(path, json={"config": shaped("teams", digest="weekly_only")})
+
+    assert changed.json()["config_summary"]["digest"] == "weekly_only"
+    assert await owner.fetchval("SELECT digest_since FROM integration") == since
+    assert await refused(admin, integration_key="b", config=shaped("flat", digest="weekly")) == [
+        ("$.config.digest", "not_allowed")
+    ]
+    off = await admin.patch(path, json={"config": shaped("standard")})
+    assert off.json()["config_summary"]["digest"] == "off"
+    assert await owner.fetchval("SELECT digest_since FROM integration") is None

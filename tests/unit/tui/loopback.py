@@ -47,10 +47,10 @@ from shared.contracts.words import (
     Band,
     DeliveryStatus,
     Dimension,
-    EventType,
     FitStatus,
     Freshness,
     Granularity,
+    MessageType,
     PayloadFormat,
     RiskCode,
     Scope,
@@ -191,7 +191,7 @@ class Loopback:
         queued: list[QueuedTest] = []
         for one in self.integrations:
             if one.is_enabled and integration_id in {None, str(one.id)}:
-                made = a_delivery(one, status=self.tested, event_type=EventType.TEST)
+                made = a_delivery(one, status=self.tested, event_type=MessageType.TEST)
                 self.deliveries.insert(0, made)
                 queued.append(
                     QueuedTest(
@@ -443,7 +443,7 @@ def a_delivery(
     integration: Integration,
     *,
     status: DeliveryStatus = DeliveryStatus.DELIVERED,
-    event_type: EventType = EventType.READINESS_UPDATED,
+    event_type: MessageType = MessageType.READINESS_UPDATED,
     made: datetime = NOW,
     payload: bytes = b'{"type":"readiness_updated","data":{"overall_score":72}}',
     excerpt: str | None = None,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.contracts.words import DeliveryStatus, EventType
+from shared.contracts.words import DeliveryStatus, MessageType
 from shared.errors import InvalidError
 from tests.unit.tui.loopback import NOW, a_delivery, an_integration, serving
 from tests.unit.tui.test_console import looking
@@ -18,7 +18,7 @@ def test_every_part_is_read_in_any_order() -> None:
         text="type:readiness since:2h int:crm state:FAIL until:2026-11-01",
         status=DeliveryStatus.FAILED,
         integration="crm",
-        event_type=EventType.READINESS_UPDATED,
+        event_type=MessageType.READINESS_UPDATED,
         since="2h",
         until="2026-11-01",
     )
@@ -76,7 +76,7 @@ async def test_the_server_picks_by_state_integration_type_and_time() -> None:
             wanted,
             a_delivery(crm),
             a_delivery(bi, status=failed),
-            a_delivery(crm, status=failed, event_type=EventType.TEST),
+            a_delivery(crm, status=failed, event_type=MessageType.TEST),
             a_delivery(crm, status=failed, made=NOW - timedelta(hours=3)),
         ]
         async with looking(server.url) as console:
