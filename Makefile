@@ -10,7 +10,7 @@ export UV_NO_PROGRESS := 1
 # A mirror behind a company's own certificate authority is trusted as the system trusts it.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help up test check fix bench setup lock
+.PHONY: help up test check fix bench drills setup lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,9 @@ fix: .venv/.dev ## let ruff mend what it can
 bench: ARGS =
 bench: .venv/.dev ## measure; prints ratios within one run; ARGS="latency --rounds 5" names what
 	$(BIN)/python -m tests.bench $(ARGS)
+
+drills: .venv/.dev ## play crashes, outages, upgrades, restores on servers of its own; count what was lost
+	$(BIN)/python -m tests.drills $(DRILLS)
 
 setup: .venv/.dev ## install everything, and the commit hooks where this is a git checkout
 	@[ ! -d .git ] || $(BIN)/prek install -q

@@ -46,13 +46,15 @@ class Answer:
 
 
 class Receiver:
-    """Listens on a free port of 127.0.0.1 while it is entered.
+    """Listens on a free port of `host` while it is entered.
 
     `answers` are given one after the other; once they are used up, `otherwise` is given. While
     `is_hanging`, requests are taken and never answered.
     """
 
-    def __init__(self, *answers: int | Answer, otherwise: int | Answer = 200) -> None:
+    def __init__(
+        self, *answers: int | Answer, otherwise: int | Answer = 200, host: str = "127.0.0.1"
+    ) -> None:
         self.answers = list(answers)
         self.otherwise = otherwise
         self.is_hanging = False
@@ -61,14 +63,15 @@ class Receiver:
         self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._host = host
         self._port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/hook"
+        return f"http://{self._host}:{self._port}/hook"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._connected, self._host, self._port)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 

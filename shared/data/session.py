@@ -23,6 +23,11 @@ API_ROLE = "guardian_api"
 OPERATOR_ROLE = "guardian_operator"
 WORKER_ROLE = "guardian_worker"
 
+SILENCE = "15s"
+"""How long PostgreSQL keeps a transaction whose process says nothing. A host that was cut off in
+the middle of one would otherwise hold its rows, and so everybody else, until its connection is
+found dead, which takes hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class TenantSession:
@@ -104,7 +109,8 @@ async def _transaction(
     tenant = str(UUID(int=tenant_id.int)) if tenant_id else ""
     begin = (
         f"BEGIN{' READ ONLY' if is_read_only else ''};"
-        f"SET LOCAL ROLE {role}; SET LOCAL guardian.tenant_id = '{tenant}';{setting}"
+        f"SET LOCAL ROLE {role}; SET LOCAL guardian.tenant_id = '{tenant}';"
+        f"SET LOCAL idle_in_transaction_session_timeout = '{SILENCE}';{setting}"
     )
     try:
         acquired = cast("PoolConnectionProxy", await DB.pool.acquire())

@@ -5,6 +5,7 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -27,10 +28,23 @@ MAX_CONNECTIONS = 120
 class EmbeddedPostgres:
     """One cluster under `base`, superuser `guardian_owner`, reachable by a private socket."""
 
-    def __init__(self, base: Path, *, is_durable: bool = True) -> None:
-        """Nothing is started yet. `is_durable=False` trades safety for speed: for tests only."""
+    def __init__(
+        self,
+        base: Path,
+        *,
+        is_durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            base: the folder of the cluster.
+            is_durable: False trades safety for speed: for tests only.
+            settings: of PostgreSQL, over those given here, such as `listen_addresses`.
+        """
         self._base = base
         self._is_durable = is_durable
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._syncing: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
@@ -174,6 +188,7 @@ class EmbeddedPostgres:
         }
         if not self._is_durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        settings |= self._settings
         command = [str(program), "-D", folder.seen_by_account(cluster)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,10 +22,23 @@ STOP_SECONDS = 10
 class EmbeddedRedis:
     """One server under `base`, reachable through a private socket only."""
 
-    def __init__(self, base: Path, *, is_durable: bool = True) -> None:
-        """Nothing is started yet. With `is_durable=False` nothing is written to disk: for tests."""
+    def __init__(
+        self,
+        base: Path,
+        *,
+        is_durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            base: the folder of its data.
+            is_durable: with False nothing is written to disk: for tests.
+            settings: of the server, over those given here, such as `port`.
+        """
         self._base = base
         self._is_durable = is_durable
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._url = ""
@@ -94,6 +108,7 @@ class EmbeddedRedis:
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
+            **self._settings,
         }
         command = [str(program)]
         for name, value in settings.items():

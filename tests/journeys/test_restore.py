@@ -134,8 +134,9 @@ async def test_after_a_restore_nothing_goes_out_until_resumed_and_then_only_what
     assert arrived(sent) == Counter(pending | late), "each once, and nothing else"
     figure(
         f"restore: {len(done)} delivered before the backup, 0 of them again; {len(pending)} "
-        f"pending in it and {len(late)} new, {len(pending | late)} arrived, 0 lost; "
-        f"{len(after - done - pending)} accepted after it are not in it"
+        f"pending in it and {len(late)} new, {len(pending | late)} arrived; "
+        f"{len(after - done - pending)} accepted after it are not in it; "
+        f"ledger minus received = {len((pending | late) - set(arrived(sent)))}"
     )
 
 

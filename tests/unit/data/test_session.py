@@ -9,9 +9,9 @@ from shared.data.connection import Connection, connect
 from shared.data.engine import DB
 from shared.data.migrate import migrate, pending
 from shared.data.roles import refuse_privileged
-from shared.data.session import acting_for, operating
+from shared.data.session import SILENCE, acting_for, operating, working
 from shared.data.tables import Tenant
-from shared.errors import StartError
+from shared.errors import StartError, UnavailableError
 from tests.conftest import Clock, Database, make_tenant
 
 
@@ -58,6 +58,25 @@ async def test_a_failed_session_leaves_nothing_and_frees_its_connection(
     assert await owner.fetchval("SELECT count(*) FROM idempotency_key") == 0
     assert DB.pool is not None
     assert DB.pool.get_idle_size() == DB.pool.get_size()
+
+
+async def test_postgresql_ends_a_transaction_whose_process_has_gone_silent(
+    tenant: UUID, owner: Connection
+) -> None:
+    async with acting_for(tenant) as session:
+        patience = await session.connection.fetchval("SHOW idle_in_transaction_session_timeout")
+    assert patience == SILENCE
+
+    sooner = "SET LOCAL idle_in_transaction_session_timeout = '50ms'"
+    with pytest.raises(UnavailableError):  # noqa: PT012 - it is the silence that fails
+        async with working(setting=sooner) as session:
+            await session.connection.execute("SELECT FROM shard_lease FOR UPDATE")
+            # The rows come free without a word from whoever held them.
+            await owner.execute("UPDATE shard_lease SET epoch = epoch")
+            await session.connection.fetchval("SELECT 1")
+
+    async with working() as session:
+        assert await session.connection.fetchval("SELECT 1") == 1
 
 
 async def test_a_session_inside_a_session_is_refused(tenant: UUID) -> None:
