@@ -135,9 +135,17 @@ async def _transaction(
         raise UnavailableError from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         # asyncpg says either when the server hangs up between two messages.
-        if connection.is_closed() or isinstance(error, asyncpg.InternalClientError):
-            acquired.terminate()
+        if isinstance(error, asyncpg.InternalClientError) or _is_closed(connection):
+            with suppress(asyncpg.InterfaceError):
+                acquired.terminate()
             raise UnavailableError from error
         raise
     finally:
         await DB.pool.release(acquired)
+
+
+def _is_closed(connection: Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # it was, and the pool has taken it back already
