@@ -109,8 +109,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             ids=Ids(_now),
             entropy=os.urandom,
             respondent=Respondent(settings.ai_model, settings.ai_effort),
+            limits=settings.limits,
         )
-        await _listen(app.state[METRICS].measured(log_requests(app)), listener)
+        await _listen(
+            app.state[METRICS].measured(log_requests(app)), listener, settings.trusted_proxies
+        )
     finally:
         await redis.aclose()
         await close_pool()
@@ -132,7 +135,7 @@ async def _judge_database(dsn: str) -> None:
         )
 
 
-async def _listen(app: ASGIApp, listener: socket.socket) -> None:
+async def _listen(app: ASGIApp, listener: socket.socket, trusted_proxies: str) -> None:
     config = uvicorn.Config(
         cast("Any", app),
         http="httptools",
@@ -141,6 +144,7 @@ async def _listen(app: ASGIApp, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=GRACE_S,
     )
     # The server repeats the signal that stopped it, which would end the process before it has

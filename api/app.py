@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.metadata import version
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ from api.metrics import Metrics
 from api.openapi import ROOT
 from api.principal import Principal
 from api.problems import refuse
+from api.rate_limits import Budgets, Limits
 from api.refusals import RefusalRecorder, witness_of
 from api.services.audit import Witness
 from api.services.integrations import Workshop
@@ -84,6 +86,7 @@ def create_app(
     ids: Ids,
     entropy: Callable[[int], bytes],
     respondent: Respondent,
+    limits: Limits,
 ) -> Litestar:
     """Put the application together; the pool is the caller's to open before and close after.
 
@@ -97,8 +100,10 @@ def create_app(
         ids: makes ids that sort by time.
         entropy: gives n random bytes, for secrets.
         respondent: the model that may choose a narrative's words.
+        limits: how often a key and an address may ask.
     """
     authenticator = Authenticator(pepper=pepper, clock=clock)
+    budgets = Budgets(redis, monotonic=monotonic)
     jobs = Jobs(redis)
     metrics = Metrics()
 
@@ -144,7 +149,11 @@ def create_app(
             "witness": Provide(witness, sync_to_thread=False),
             "workshop": Provide(workshop, sync_to_thread=False),
         },
-        middleware=[DefineMiddleware(Authentication, authenticator=authenticator)],
+        middleware=[
+            DefineMiddleware(
+                Authentication, authenticator=authenticator, budgets=budgets, limits=limits
+            )
+        ],
         exception_handlers={Exception: refuse, HTTPException: refuse},
         after_exception=[RefusalRecorder(clock=clock, ids=ids)],
         before_send=[complete_headers],

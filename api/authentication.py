@@ -15,6 +15,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from litestar.types import ASGIApp
 
 from api.principal import Principal
+from api.rate_limits import Budgets, Limits, site_of
 from shared.data.api_keys import StoredKey, find_key, touch_key
 from shared.data.session import operating
 from shared.domain import api_keys
@@ -56,7 +57,7 @@ class Authenticator:
             UnavailableError: PostgreSQL cannot be asked.
         """
         now = self._clock()
-        fingerprint = sha256(text.encode("utf-8", "replace")).digest()
+        fingerprint = _fingerprint(text)
         known = self._remembered.get(fingerprint)
         if known is None or not timedelta(0) <= now - known.since < REMEMBERED_FOR:
             key = await self._look_up(text)
@@ -69,6 +70,10 @@ class Authenticator:
         if key.expires_at is not None and key.expires_at <= now:
             raise UnauthenticatedError("This key has expired.")
         return Principal(key_id=key.id, role=key.role, tenant_id=key.tenant_id, label=key.label)
+
+    def knows(self, text: str) -> bool:
+        """Whether this process saw the key as a good one, however long ago."""
+        return _fingerprint(text) in self._remembered
 
     def forget(self, key_id: UUID) -> None:
         """Ask PostgreSQL again at the key's next use: it was changed."""
@@ -115,10 +120,14 @@ class Authenticator:
 class Authentication(AbstractAuthenticationMiddleware):
     """Puts the principal on every request whose route asks for a key."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
-        """Ask `authenticator` about every key."""
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, budgets: Budgets, limits: Limits
+    ) -> None:
+        """Ask `authenticator` about every key, and `budgets` whether it may ask at all."""
         super().__init__(app, exclude_from_auth_key=OPEN)
         self._authenticator = authenticator
+        self._budgets = budgets
+        self._limits = limits
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
@@ -127,12 +136,33 @@ class Authentication(AbstractAuthenticationMiddleware):
 
         Raises:
             UnauthenticatedError: there is no key, or not a good one.
+            RateLimitedError: the key or the address asked too often.
         """
+        site = site_of(connection.scope)
+        await self._budgets.spend(f"address:{site}", self._limits.per_address)
         kind, _, text = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not text.strip():
             raise UnauthenticatedError
-        principal = await self._authenticator.recognise(text.strip())
+        principal = await self._recognise(text.strip(), failures=f"failures:{site}")
+        await self._budgets.spend(f"key:{principal.key_id}", self._limits.per_key)
         return AuthenticationResult(user=principal, auth=None)
+
+    async def _recognise(self, text: str, *, failures: str) -> Principal:
+        """Keys that fail cost their address more; one that was good before is heard all the same.
+
+        Otherwise whoever shares an address with an attacker would be locked out.
+        """
+        if self._limits.failures and not self._authenticator.knows(text):
+            self._budgets.refuse_spent(failures)
+        try:
+            return await self._authenticator.recognise(text)
+        except UnauthenticatedError:
+            await self._budgets.spend(failures, self._limits.failures)
+            raise
+
+
+def _fingerprint(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "replace")).digest()
 
 
 async def _note(key_id: UUID, now: datetime) -> None:

@@ -43,10 +43,16 @@ _REFUSALS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A field or a parameter was refused.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests: wait for `Retry-After` seconds.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A bug of ours; it was logged under `X-Request-Id`.",
     HTTPStatus.SERVICE_UNAVAILABLE: "PostgreSQL cannot be reached: try again shortly.",
 }
-_WITH_KEY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
+_WITH_KEY = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
 _WITH_BODY = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

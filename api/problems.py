@@ -5,6 +5,7 @@ What went wrong inside is logged under the request's id; the caller is told the 
 
 import logging
 from http import HTTPStatus
+from math import ceil
 from typing import Any, cast
 
 import msgspec
@@ -20,6 +21,7 @@ from shared.errors import (
     InvalidError,
     MalformedError,
     NotFoundError,
+    RateLimitedError,
     TooLargeError,
 )
 
@@ -72,6 +74,8 @@ def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         headers["allow"] = ", ".join(sorted(allowed.split(", ")))
     if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = "1"
+    if isinstance(refusal, RateLimitedError):
+        headers["retry-after"] = str(max(1, ceil(refusal.wait_s)))
     return Response(
         msgspec.json.encode(problem_of(refusal)),
         status_code=refusal.status,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from api.rate_limits import Limits
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.settings import (
@@ -10,6 +11,7 @@ from shared.settings import (
     ApiSettings,
     DatabaseSettings,
     EgressSettings,
+    LimitSettings,
     PepperSettings,
     RedisSettings,
     RuntimeSettings,
@@ -28,6 +30,8 @@ class Settings:
     ring: KeyRing
     pepper: str
     egress: EgressRules
+    limits: Limits
+    trusted_proxies: str
     ai_model: str
     ai_effort: str
     log_level: str
@@ -41,6 +45,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     """
     ring = KeyRing.parse(load(SealSettings, env).guardian_key_ring)
     egress = load(EgressSettings, env)
+    limits = load(LimitSettings, env)
     ai = load(AiSettings, env)
     return Settings(
         database=load(DatabaseSettings, env),
@@ -53,6 +58,12 @@ def load_settings(env: Mapping[str, str]) -> Settings:
             is_http_allowed=egress.guardian_egress_allow_http,
             ports=egress.guardian_egress_allow_ports,
         ),
+        limits=Limits(
+            per_key=limits.guardian_rate_per_key,
+            per_address=limits.guardian_rate_per_address,
+            failures=limits.guardian_rate_failures,
+        ),
+        trusted_proxies=limits.guardian_trusted_proxies,
         ai_model=ai.guardian_ai_model,
         ai_effort=ai.guardian_ai_effort,
         log_level=load(RuntimeSettings, env).guardian_log_level,

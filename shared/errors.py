@@ -109,6 +109,11 @@ class RateLimitedError(GuardianError):
     code = "rate_limited"
     status = 429
 
+    def __init__(self, detail: str = "", *, wait_s: float = 1.0) -> None:
+        """Say after how many seconds a request has a chance again."""
+        super().__init__(detail)
+        self.wait_s = wait_s
+
 
 class UnavailableError(GuardianError):
     """Guardian cannot reach its database at the moment: try again shortly."""

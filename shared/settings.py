@@ -110,6 +110,40 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     guardian_api_port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 8080
 
 
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the API may be asked."""
+
+    guardian_rate_per_key: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Requests a minute of one key, over all API processes together; 0: no "
+            "limit. Above it: 429 with `Retry-After`.",
+        ),
+    ] = 30_000
+    guardian_rate_per_address: Annotated[
+        int,
+        Meta(
+            ge=0, description="Requests a minute of one address (IPv6: one /64), whatever its keys."
+        ),
+    ] = 60_000
+    guardian_rate_failures: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Requests a minute of one address with keys that are not good; keys that "
+            "were good before are heard all the same.",
+        ),
+    ] = 60
+    guardian_trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks, separated by commas, of the reverse proxies "
+            "whose `X-Forwarded-For` tells the caller's address; empty: none."
+        ),
+    ] = "127.0.0.1,::1"
+
+
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker delivers."""
 
@@ -231,6 +265,7 @@ GROUPS: tuple[type[msgspec.Struct], ...] = (
     PepperSettings,
     EgressSettings,
     ApiSettings,
+    LimitSettings,
     WorkerSettings,
     RetentionSettings,
     AiSettings,

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from api.app import create_app
 from api.openapi import ROOT
+from api.rate_limits import Limits
 from api.services.narratives import Respondent
 from shared.contracts.words import Role
 from shared.data.api_keys import create_key
@@ -42,9 +43,18 @@ class Api:
         *,
         entropy: Callable[[int], bytes] = os.urandom,
         egress: EgressRules = EgressRules(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> Litestar:
         """The same application on other foundations."""
-        return _build(self.redis, self.clock, self.ids, self.ring, entropy=entropy, egress=egress)
+        return _build(
+            self.redis,
+            self.clock,
+            self.ids,
+            self.ring,
+            entropy=entropy,
+            egress=egress,
+            limits=limits,
+        )
 
     async def rest(self) -> None:
         """Wait until what goes on beside the requests is done."""
@@ -105,6 +115,7 @@ def _build(
     *,
     entropy: Callable[[int], bytes] = os.urandom,
     egress: EgressRules = EgressRules(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Litestar:
     return create_app(
         redis=redis,
@@ -116,6 +127,7 @@ def _build(
         ids=ids,
         entropy=entropy,
         respondent=Respondent("claude-test", ""),
+        limits=limits,
     )
 
 
