@@ -18,11 +18,20 @@ LOCK = 7_326_107
 """Any number, as long as every Guardian takes the same advisory lock."""
 
 
-async def migrate(dsn: str) -> list[str]:
+PATIENCE_S = 10.0
+
+
+async def migrate(dsn: str, *, patience_s: float = PATIENCE_S) -> list[str]:
     """Apply what is pending as the owner, all of it in one transaction, and name what was applied.
 
+    Args:
+        dsn: of the owner.
+        patience_s: how long a table is waited for that somebody else uses. Whoever asks for it
+            afterwards waits behind us, so the running release would stand still for as long.
+
     Raises:
-        StartError: the server cannot be reached, or the login lacks a right; nothing was changed.
+        StartError: the server cannot be reached, the login lacks a right, or a table was not free
+            in time; nothing was changed.
     """
     os.environ["PICCOLO_CONF"] = "shared.data.piccolo_conf"
     connection = await _connect(dsn)
@@ -32,6 +41,7 @@ async def migrate(dsn: str) -> list[str]:
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            await connection.execute(f"SET LOCAL lock_timeout = {round(patience_s * 1000)}")
             missing = await pending_in(connection)
             if missing:
                 await _run_forwards()
@@ -41,6 +51,11 @@ async def migrate(dsn: str) -> list[str]:
         raise StartError(
             f"DATABASE_ADMIN_URL logs in without a right that migrating needs: {error}. "
             "Let it own the schema and create roles, or create the roles first: docs/operations.md."
+        ) from None
+    except asyncpg.LockNotAvailableError:
+        raise StartError(
+            f"A table that is to change was in use for more than {patience_s:g} s, by a backup or "
+            "a long query perhaps. Nothing was changed: run `guardian migrate` again."
         ) from None
     finally:
         DB.current_transaction.reset(token)

@@ -91,6 +91,17 @@ async def test_migrating_twice_changes_nothing(database: Database) -> None:
     assert await migrate(database.owner_url) == []
 
 
+async def test_migrating_gives_up_soon_where_a_table_is_in_use(
+    database: Database, owner: Connection
+) -> None:
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE migration")
+        with pytest.raises(StartError, match="in use for more than"):
+            await migrate(database.owner_url, patience_s=0.05)
+
+    assert await migrate(database.owner_url, patience_s=0.05) == []
+
+
 async def test_a_login_that_row_level_security_does_not_bind_is_refused(
     owner: Connection, database: Database
 ) -> None:
