@@ -190,18 +190,21 @@ class IntegrationController(Controller):
     )
     async def rotate_secret(
         self,
+        request: Request[Principal, Any, Any],
         tenant_id: NamedDependency[UUID],
         integration_id: FromPath[UUID],
         workshop: NamedDependency[SkipValidation[Workshop]],
         data: JSONBody[SecretRotation | None] = None,
     ) -> RotatedSecret:
-        """Sign with a new secret, and with the old one too for a while."""
+        """Sign with a new secret, and with the old one too for a while; `If-Match` counts."""
+        versions = expected_versions(request)
         rotation = data or SecretRotation()
         async with acting_for(tenant_id) as session:
             return await integrations.rotate_secret(
                 session,
                 integration_id,
                 overlap=timedelta(hours=rotation.overlap_hours),
+                versions=versions,
                 workshop=workshop,
             )
 

@@ -206,15 +206,18 @@ async def rotate_secret(
     integration_id: UUID,
     *,
     overlap: timedelta,
+    versions: frozenset[int] | None,
     workshop: Workshop,
 ) -> RotatedSecret:
     """Sign with a new secret from now on, and with the old one too until the overlap is over.
 
     Raises:
         NotFoundError: there is no such integration.
+        VersionMismatchError: it is of another version.
     """
     now = workshop.witness.clock()
     [before] = await rows.read(session, [integration_id], is_to_change=True)
+    _expect(before, versions)
     secret = _new_secret(before.signature, workshop.entropy)
     until = now + overlap if overlap else None
     after = _with_secret(session, before, secret, until=until, ring=workshop.ring)
