@@ -47,6 +47,12 @@ class Metrics:
             buckets=ARRIVAL_BUCKETS_S,
             registry=self._registry,
         )
+        self._disabled = Counter(
+            "guardian_worker_disabled",
+            "Integrations switched off: gone (the receiver said so) or failing (for five days).",
+            ("reason",),
+            registry=self._registry,
+        )
         self._gauge("in_flight", "Requests under way.", lambda: pump.in_flight)
         self._gauge("unsettled", "Outcomes not written down yet.", lambda: pump.unsettled)
         self._gauge("shards", "Shards this worker may work on now.", lambda: pump.shards)
@@ -62,6 +68,7 @@ class Metrics:
         for state in State:
             breakers.labels(str(state)).set_function(_breakers(pump, state))
         pump.watchers.append(self.settled)
+        pump.on_disabled.append(lambda reason: self._disabled.labels(reason).inc())
 
     @property
     def registry(self) -> CollectorRegistry:

@@ -49,6 +49,11 @@ class Stored:
     version: int
     created_at: datetime
     updated_at: datetime
+    is_ordered: bool
+    rate_per_second: float | None
+    retry_waits_s: list[int] | None
+    counted_from: datetime
+    disabled_at: datetime | None
 
 
 async def newest(session: TenantSession, *, before: UUID | None, limit: int) -> list[Stored]:
@@ -71,7 +76,8 @@ async def read(
     Args:
         session: of their tenant.
         ids: which, each once.
-        is_to_change: lock them; in the order of their ids, so that no two wait in a circle.
+        is_to_change: lock them; in the order of their ids, so that no two wait in a circle, and
+            so that deliveries are made and settled meanwhile.
 
     Raises:
         NotFoundError: one of them is not there, or was deleted.
@@ -84,7 +90,7 @@ async def read(
             Integration.select(Integration.id)
             .where(*chosen)
             .order_by(Integration.id)
-            .lock_rows("UPDATE")
+            .lock_rows("NO KEY UPDATE")
         )
     rows = await Integration.select(*_COLUMNS).where(*chosen).order_by(Integration.id)
     if len(rows) != len(ids):
@@ -103,10 +109,10 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         INSERT INTO integration (tenant_id, id, integration_key, label, description, is_enabled,
           scopes, format, signature, webhook_host, url_hint, headers, secret_header_names,
           auth_kind, sealed_config, sealed_secret, created_at, updated_at, subject, template,
-          certificate_fingerprint, certificate_expires_at,
-          digest, digest_since)
+          certificate_fingerprint, certificate_expires_at, digest, digest_since,
+          is_ordered, rate_per_second, retry_waits_s, counted_from, disabled_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17,
-          $18, $19, $20, $21, $22, $23)
+          $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
         ON CONFLICT (tenant_id, integration_key) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
         """,
@@ -133,6 +139,11 @@ async def insert(session: TenantSession, stored: Stored) -> None:
         stored.certificate_expires_at,
         stored.digest,
         stored.digest_since,
+        stored.is_ordered,
+        stored.rate_per_second,
+        stored.retry_waits_s,
+        stored.counted_from,
+        stored.disabled_at,
     )
     if made is None:
         raise ConflictError("There is an integration with this key already.")
@@ -166,6 +177,11 @@ async def update(session: TenantSession, stored: Stored) -> None:
             Integration.updated_at: stored.updated_at,
             Integration.subject: stored.subject,
             Integration.template: _template_json(stored.template),
+            Integration.is_ordered: stored.is_ordered,
+            Integration.rate_per_second: stored.rate_per_second,
+            Integration.retry_waits_s: stored.retry_waits_s,
+            Integration.counted_from: stored.counted_from,
+            Integration.disabled_at: stored.disabled_at,
         }
     ).where(*_of(session), Integration.id == stored.id)
 

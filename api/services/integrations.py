@@ -10,12 +10,14 @@ import msgspec
 from msgspec import UNSET
 
 from api.services import integration_rows as rows
+from api.services import replays
 from api.services.audit import REDACTED, Witness, record
 from api.services.integration_rows import Stored
 from api.services.receivers import Receiver, accept_config
 from api.services.shapes import scopes_problems, shape_problems, subject_for
 from api.services.webhook_stats import webhook_stats
 from shared.contracts.integrations import (
+    CatchUp,
     CertificateSummary,
     ConfigSummary,
     Integration,
@@ -26,6 +28,7 @@ from shared.contracts.integrations import (
     RotatedSecret,
     WebhookStats,
 )
+from shared.contracts.replays import NewReplay
 from shared.contracts.words import AuthKind, Digest, PayloadFormat, Scope
 from shared.data.audit import Act
 from shared.data.session import TenantSession
@@ -38,6 +41,8 @@ from shared.errors import FieldError, InvalidError, SealBrokenError, VersionMism
 SECRET_BYTES = 32
 OVERLAP_AFTER_CHANGE = timedelta(hours=24)
 """How long the old secret signs too after a change of the signature scheme."""
+LONGEST_SCHEDULE = timedelta(days=5)
+"""What the waits between a delivery's attempts may add up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,11 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
         version=1,
         created_at=now,
         updated_at=now,
+        is_ordered=new.config.ordered,
+        rate_per_second=new.config.rate_per_second,
+        retry_waits_s=new.config.retry_schedule,
+        counted_from=now,
+        disabled_at=None if new.is_enabled else now,
     )
     await rows.insert(session, stored)
     act = Act("integration.create", "integration", str(stored.id), after=_told(stored))
@@ -269,7 +279,28 @@ async def _change(
         )
         await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
     stats = await webhook_stats(session, [after.id], now=now)
-    return _resource(session, after, stats[after.id], ring=workshop.ring, secret=secret)
+    changed = _resource(session, after, stats[after.id], ring=workshop.ring, secret=secret)
+    if before.disabled_at is None or not after.is_enabled:
+        return changed
+    missed = await _missed(session, before, since=before.disabled_at, now=now)
+    return msgspec.structs.replace(changed, catch_up=missed)
+
+
+async def _missed(
+    session: TenantSession, stored: Stored, *, since: datetime, now: datetime
+) -> CatchUp | None:
+    """What it can catch up with now that it is enabled again; None where it missed nothing."""
+    wanted = NewReplay(integration_id=stored.id, since=since, until=now, only_missing=True)
+    if since >= now:
+        return None
+    try:
+        missed = (await replays.count(session, wanted, now=now)).count
+    except InvalidError:
+        missed = None  # more than one replay may send
+    if missed == 0:
+        return None
+    replay = {"integration_id": stored.id, "since": since, "until": now, "only_missing": True}
+    return CatchUp(since=since, missed=missed, replay=replay)
 
 
 def _changed(
@@ -287,8 +318,13 @@ def _changed(
         description=before.description if wanted.description is UNSET else wanted.description,
         scopes=before.scopes if wanted.scopes is UNSET else [str(one) for one in wanted.scopes],
     )
+    now = workshop.witness.clock()
     if wanted.is_enabled is not UNSET:
         after = replace(after, is_enabled=wanted.is_enabled, disabled_reason=None)
+        if wanted.is_enabled and not before.is_enabled:
+            after = replace(after, counted_from=now, disabled_at=None)
+        elif before.is_enabled and not wanted.is_enabled:
+            after = replace(after, disabled_at=now)
     problems = _text_problems(after.label, after.description, after.scopes, path=path)
     scopes = [Scope(scope) for scope in after.scopes]
     if wanted.config is UNSET:
@@ -325,11 +361,15 @@ def _changed(
         ),
         certificate_fingerprint=None if certificate is None else certificate.fingerprint,
         certificate_expires_at=None if certificate is None else certificate.expires_at,
+        is_ordered=wanted.config.ordered,
+        rate_per_second=wanted.config.rate_per_second,
+        retry_waits_s=wanted.config.retry_schedule,
+        counted_from=now,
     )
     if wanted.config.signature == before.signature:
         return after, None
     secret = _new_secret(wanted.config.signature, workshop.entropy)
-    until = workshop.witness.clock() + OVERLAP_AFTER_CHANGE
+    until = now + OVERLAP_AFTER_CHANGE
     after = _with_secret(session, after, secret, until=until, ring=workshop.ring)
     return replace(after, signature=wanted.config.signature), secret
 
@@ -367,7 +407,11 @@ def _judged(
     path: str,
 ) -> Receiver:
     """The config together with what was already found, so that one answer names everything."""
-    problems = [*problems, *shape_problems(config, scopes, path=f"{path}.config")]
+    problems = [
+        *problems,
+        *shape_problems(config, scopes, path=f"{path}.config"),
+        *_schedule_problems(config.retry_schedule, path=f"{path}.config.retry_schedule"),
+    ]
     try:
         receiver = accept_config(
             config, egress=workshop.egress, now=workshop.witness.clock(), path=f"{path}.config"
@@ -377,6 +421,13 @@ def _judged(
     if problems:
         raise InvalidError(errors=problems)
     return receiver
+
+
+def _schedule_problems(waits_s: Sequence[int] | None, *, path: str) -> list[FieldError]:
+    if sum(waits_s or ()) <= LONGEST_SCHEDULE.total_seconds():
+        return []
+    message = f"The waits add up to more than {LONGEST_SCHEDULE.days} days: shorten some."
+    return [FieldError(path, "out_of_range", message)]
 
 
 def _text_problems(
@@ -436,6 +487,9 @@ def _told(stored: Stored) -> Mapping[str, object]:
         "auth_kind": stored.auth_kind,
         "certificate_fingerprint": stored.certificate_fingerprint,
         "digest": stored.digest,
+        "ordered": stored.is_ordered,
+        "rate_per_second": stored.rate_per_second,
+        "retry_schedule": stored.retry_waits_s,
     }
 
 
@@ -477,6 +531,7 @@ def _resource(
         description=stored.description,
         is_enabled=stored.is_enabled,
         disabled_reason=stored.disabled_reason,
+        disabled_at=stored.disabled_at,
         scopes=[Scope(scope) for scope in stored.scopes],
         version=stored.version,
         created_at=stored.created_at,
@@ -496,6 +551,9 @@ def _resource(
             subject=stored.subject,
             template=msgspec.to_builtins(stored.template),
             digest=Digest(stored.digest),
+            ordered=stored.is_ordered,
+            rate_per_second=stored.rate_per_second,
+            retry_schedule=stored.retry_waits_s,
         ),
         webhook_stats=stats,
         signing_secret=_showable(secret),

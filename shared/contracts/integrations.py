@@ -23,6 +23,15 @@ Headers = Annotated[dict[str, HeaderValue], Meta(max_length=20)]
 Description = Annotated[str, Meta(max_length=500)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 Pem = Annotated[str, Meta(min_length=1, max_length=16384)]
+RatePerSecond = Annotated[float, Meta(ge=0.01, le=1000)]
+RetrySchedule = Annotated[
+    list[Annotated[int, Meta(ge=1, le=86_400)]],
+    Meta(
+        max_length=15,
+        description="Seconds from each failure to the next attempt, five days in all at most; "
+        "empty: one attempt.",
+    ),
+]
 
 
 class AuthConfig(Request, frozen=True, kw_only=True):
@@ -63,6 +72,10 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
 
     `subject` asks for a random reference that stands for the tenant at this receiver only.
     `digest` is for chats: the week in one message, beside the events or instead of them.
+    `subject` asks for a random reference that stands for the tenant at this receiver only. With
+    `ordered` one delivery after the other goes, and one that fails holds the rest back until it
+    is delivered or given up. `rate_per_second` bounds how fast deliveries go. `retry_schedule`
+    holds the seconds to wait after each failure; left out, the usual schedule is kept.
     """
 
     webhook_url: Url
@@ -75,6 +88,9 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
     client_certificate: ClientCertificate | None = None
     signature: Annotated[str, Meta(pattern=r"\A(v1|v1a)\Z")] = "v1"
     digest: Digest = Digest.OFF
+    ordered: bool = False
+    rate_per_second: RatePerSecond | None = None
+    retry_schedule: RetrySchedule | None = None
 
 
 class NewIntegration(Request, frozen=True, kw_only=True):
@@ -112,7 +128,11 @@ class IntegrationUpdates(Request, frozen=True, kw_only=True):
 
 
 class WebhookStats(Resource, frozen=True, kw_only=True):
-    """How an integration's deliveries stand; `total_events` counts its deliveries."""
+    """How an integration's deliveries stand; `total_events` counts its deliveries.
+
+    `consecutive_failures` counts failed attempts since `failing_since`, without a success between;
+    `next_attempt_at` is when the first of the failed deliveries is tried again.
+    """
 
     total_events: int = 0
     pending: int = 0
@@ -122,6 +142,10 @@ class WebhookStats(Resource, frozen=True, kw_only=True):
     events_last_24h: int = 0
     last_delivered_at: Instant | None = None
     last_error: str | None = None
+    last_error_at: Instant | None = None
+    consecutive_failures: int = 0
+    failing_since: Instant | None = None
+    next_attempt_at: Instant | None = None
 
 
 class CertificateSummary(Resource, frozen=True, kw_only=True):
@@ -151,10 +175,32 @@ class ConfigSummary(Resource, frozen=True, kw_only=True):
     ] = None
     template: dict[str, Any] | None = None
     digest: Digest = Digest.OFF
+    ordered: bool = False
+    rate_per_second: float | None = None
+    retry_schedule: Annotated[
+        list[int] | None, Meta(description="In seconds; null for the usual schedule.")
+    ] = None
+
+
+class CatchUp(Resource, frozen=True, kw_only=True):
+    """What an integration missed while it was disabled: a replay with `only_missing` sends it.
+
+    `missed` counts the events, null where there are more than one replay may send. `replay` is
+    what to post to `/replays`.
+    """
+
+    since: Instant
+    missed: int | None
+    replay: dict[str, Any]
 
 
 class Integration(Resource, frozen=True, kw_only=True):
-    """An integration as it stands; `disabled_reason` says why Guardian switched it off."""
+    """An integration as it stands.
+
+    `disabled_reason` says why Guardian switched it off: `gone`, since the receiver answered 410, or
+    `failing`, since nothing but failure came of five days. `catch_up` stands in the answer that
+    enables it again, where it missed anything.
+    """
 
     id: UUID
     integration_key: str
@@ -162,6 +208,7 @@ class Integration(Resource, frozen=True, kw_only=True):
     description: str
     is_enabled: bool
     disabled_reason: str | None = None
+    disabled_at: Instant | None = None
     scopes: list[Scope]
     version: int
     created_at: Instant
@@ -172,6 +219,7 @@ class Integration(Resource, frozen=True, kw_only=True):
     signing_secret: Annotated[
         str | None, Meta(description="Shown once, in the answer that creates it.")
     ] = None
+    catch_up: CatchUp | None = None
 
 
 class IntegrationsUpdated(Resource, frozen=True, kw_only=True):

@@ -125,3 +125,8 @@ class Integration(Table, tablename="integration", db=DB):
     created_at = Timestamptz(default=None)
     updated_at = Timestamptz(default=None)
     deleted_at = Timestamptz(null=True, default=None)
+    is_ordered = Boolean(default=False)
+    rate_per_second = DoublePrecision(null=True, default=None)
+    retry_waits_s = Array(base_column=Integer(), null=True, default=None)
+    counted_from = Timestamptz(default=None)
+    disabled_at = Timestamptz(null=True, default=None)

@@ -8,7 +8,7 @@ and then; what is already in memory is left out by its id.
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from shared.domain.credentials import open_credentials, open_secret
 from shared.domain.formats.rendering import Shape, shape_of
 from shared.domain.requests import fixed_headers
 from shared.domain.sealing import KeyRing
+from shared.domain.uuid7 import floor
 from shared.errors import SealBrokenError
 from worker.delivery.leases import shard_of
 from worker.delivery.prepare import Destination, Due, Endpoint
@@ -124,6 +125,22 @@ async def look(shards: Sequence[int]) -> Look:
     return Look(waiting, bool(is_shard_free))
 
 
+async def outdated(
+    horizons: Mapping[UUID, datetime], *, busy: Collection[UUID], room: int
+) -> list[Due]:
+    """Find deliveries that were created before their integration's horizon, tried or not.
+
+    Args:
+        horizons: by integration; all of shards that this worker holds.
+        busy: deliveries in memory already.
+        room: how many at most of each.
+    """
+    before = [floor(horizon) for horizon in horizons.values()]
+    async with working(is_read_only=True, setting=_ALONG_INDEXES) as session:
+        rows = await session.connection.fetch(_OUTDATED, list(horizons), before, room, list(busy))
+    return [Due(*row) for row in rows]
+
+
 def _may_move(destination: Destination | None) -> bool:
     if destination is None:
         return False
@@ -137,6 +154,7 @@ def _horizon(destination: Destination, now: datetime) -> datetime:
 
 def _destination(row: Row, ring: KeyRing, user_agent: str) -> Destination:
     endpoint = None
+    waits_s: list[int] | None = row["retry_waits_s"]
     if row["sealed_config"] is not None:
         try:
             endpoint = _endpoint(row, ring, user_agent)
@@ -150,6 +168,10 @@ def _destination(row: Row, ring: KeyRing, user_agent: str) -> Destination:
         is_deleted=row["is_deleted"],
         scopes=frozenset(row["scopes"]),
         endpoint=endpoint,
+        counted_from=row["counted_from"],
+        is_ordered=row["is_ordered"],
+        rate_per_second=row["rate_per_second"],
+        schedule=None if waits_s is None else tuple(timedelta(seconds=one) for one in waits_s),
     )
 
 
@@ -202,7 +224,8 @@ _ALONG_INDEXES = (
 _CHANGED = """
 SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,
   i.format, i.subject, i.template, i.headers, i.sealed_config, i.sealed_secret,
-  i.sealed_previous_secret, i.previous_secret_until
+  i.sealed_previous_secret, i.previous_secret_until, i.counted_from, i.is_ordered,
+  i.rate_per_second, i.retry_waits_s
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[]) AS w (id, shard, version)
 JOIN integration i ON i.shard = w.shard AND i.id = w.id
 WHERE i.version <> w.version
@@ -232,6 +255,25 @@ WITH due AS MATERIALIZED (
   ) d
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, due.is_retry,
+  due.replay_of, e.type, e.scope, e.body
+FROM due
+CROSS JOIN LATERAL (
+  SELECT type, scope, body FROM event
+  WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
+) e
+"""
+
+_OUTDATED = """
+WITH due AS MATERIALIZED (
+  SELECT d.*
+  FROM unnest($1::uuid[], $2::uuid[]) AS w (integration_id, before)
+  CROSS JOIN LATERAL (
+    SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of FROM delivery_due
+    WHERE integration_id = w.integration_id AND id < w.before AND id <> ALL ($4::uuid[])
+    ORDER BY id LIMIT $3::integer
+  ) d
+)
+SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
   due.replay_of, e.type, e.scope, e.body
 FROM due
 CROSS JOIN LATERAL (

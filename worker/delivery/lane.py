@@ -1,9 +1,9 @@
 """One integration in the memory of the worker that owns it: its queue, its pace, its manners."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from worker.delivery.breaker import Breaker, State
 from worker.delivery.leases import shard_of
 from worker.delivery.outcome import Again, Delivered, Fault, Outcome, Verdict
 from worker.delivery.prepare import Destination, Due
+from worker.delivery.retry import lifetime
 
 FIRST_CAP = 8.0
 LARGEST_CAP = 32.0
@@ -94,6 +95,8 @@ class Lane:
     def take_in(self, fresh: list[Due], retries: list[Due], *, epoch: int, room: int) -> None:
         """Queue what a claim found, with the epoch of the lease under which it was found."""
         self.has_more = len(fresh) >= room or len(retries) >= room
+        fresh = [due for due in fresh if due.id not in self.busy]
+        retries = [due for due in retries if due.id not in self.busy]
         if fresh and not self._is_rewound:
             self.cursor = max(self.cursor, fresh[-1].id)
         self._fresh.extend((due, epoch) for due in fresh)
@@ -125,6 +128,26 @@ class Lane:
         for queue in (self._fresh, self._retries):
             while queue:
                 self.put_back(queue.popleft()[0])
+
+    def horizon(self, now: datetime, schedule: Sequence[timedelta]) -> datetime | None:
+        """Created before when a delivery is too old to wait any longer; None where none is.
+
+        Only the backlog of a receiver that does not answer is given up for its age. Where Guardian
+        itself was away, or the tenant had the integration disabled, nobody has failed yet.
+        """
+        known = self.destination
+        if known is None or not known.is_enabled or self._breaker.state is State.CLOSED:
+            return None
+        waits = schedule if known.schedule is None else known.schedule
+        horizon = now - lifetime(waits)
+        return horizon if known.counted_from <= horizon else None
+
+    def give_up(self, due: Due) -> bool:
+        """Take note that `due` is about to be discarded; False where it is in memory already."""
+        if due.id in self.busy:
+            return False
+        self.busy.add(due.id)
+        return True
 
     def close(self) -> None:
         """Send nothing more until the integration is seen to have changed."""

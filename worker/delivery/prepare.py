@@ -1,7 +1,7 @@
 """From a due row to the request that travels; pure, so the bytes sent are the bytes signed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from shared.domain.formats.rendering import STANDARD, Shape, render, render_dige
 from shared.domain.oauth2 import Grant
 from shared.domain.signing import sign
 
+EVER = datetime.min.replace(tzinfo=UTC)
+
 
 class UnsentReason(StrEnum):
     """Why a delivery was given up without a POST."""
 
     INTEGRATION_DELETED = "integration_deleted"
     OUT_OF_SCOPE = "out_of_scope"
+    EXPIRED = "expired"  # its turn never came, for the receiver has not answered for days
 
 
 class Due(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +76,10 @@ class Destination:
 
     Attributes:
         endpoint: None for a deleted one, or where the secrets do not open.
+        counted_from: when it was made, enabled, or given another config, whatever was last.
+        is_ordered: whether one delivery after the other goes, the oldest first.
+        rate_per_second: how fast they may go; None for as fast as it answers.
+        schedule: the waits between the attempts of one delivery; None for the usual ones.
     """
 
     integration_id: UUID
@@ -81,6 +88,10 @@ class Destination:
     is_deleted: bool
     scopes: frozenset[str]
     endpoint: Endpoint | None
+    counted_from: datetime = EVER
+    is_ordered: bool = False
+    rate_per_second: float | None = None
+    schedule: tuple[timedelta, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

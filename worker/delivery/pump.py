@@ -19,12 +19,12 @@ import asyncpg
 from shared.domain.sealing import KeyRing
 from shared.errors import UnavailableError
 from worker.delivery.breaker import State
-from worker.delivery.claim import Claim, Want, claim, look
+from worker.delivery.claim import Claim, Want, claim, look, outdated
 from worker.delivery.lane import START, Lane
 from worker.delivery.leases import Leases, shard_of
 from worker.delivery.outcome import Again, Discard, Fault, Outcome, judge
 from worker.delivery.pause import is_paused
-from worker.delivery.prepare import Due, Endpoint, prepare, unsent_reason
+from worker.delivery.prepare import Due, Endpoint, UnsentReason, prepare, unsent_reason
 from worker.delivery.retry import SCHEDULE
 from worker.delivery.send import Transport
 from worker.delivery.settle import Record, attempted, settle, unsent
@@ -120,6 +120,8 @@ class Pump:
         """Set once the first shards are held."""
         self.watchers: list[Callable[[Record], None]] = []
         """Told of each outcome once it is settled."""
+        self.on_disabled: list[Callable[[str], None]] = []
+        """Told, by the reason, of each integration that was switched off."""
 
     @property
     def is_paused(self) -> bool:
@@ -188,6 +190,7 @@ class Pump:
             await _wait(self._look_now, self._pace.look_s)
             try:
                 await self._look()
+                await self._give_up_what_is_too_old()
                 await self._let_go()
             except OUTAGE as error:
                 log.warning("the queue cannot be looked at: %s", _named(error))
@@ -212,6 +215,29 @@ class Pump:
         for lane in self._lanes.values():
             self._line_up(lane)
         self._take_turns()
+
+    async def _give_up_what_is_too_old(self) -> None:
+        """Discard what has waited behind a dead receiver for longer than any schedule takes."""
+        now = self._means.clock()
+        horizons: dict[UUID, datetime] = {}
+        epochs: dict[UUID, int] = {}
+        for lane in self._lanes.values():
+            horizon = lane.horizon(now, self._pace.schedule)
+            epoch = self._means.leases.epoch_of(lane.shard)
+            if horizon is not None and epoch is not None:
+                horizons[lane.integration_id] = horizon
+                epochs[lane.integration_id] = epoch
+        room = UNSETTLED - len(self._records)
+        if not horizons or room <= 0 or self._is_paused:
+            return
+        room = max(1, room // len(horizons))
+        busy = [due_id for one in horizons for due_id in self._lanes[one].busy]
+        for due in await outdated(horizons, busy=busy, room=room):
+            lane = self._lane(due.integration_id)
+            epoch = epochs[due.integration_id]
+            if self._means.leases.epoch_of(lane.shard) == epoch and lane.give_up(due):
+                reason = UnsentReason.EXPIRED
+                self._settle_soon(unsent(due, reason, at=now, shard=lane.shard, epoch=epoch))
 
     def _heed(self, *, is_paused: bool) -> None:
         if is_paused and (not self._is_paused or not self._looks):
@@ -469,7 +495,7 @@ class Pump:
     async def _settle(self, batch: list[Record]) -> None:
         means = self._means
         try:
-            refused = await settle(
+            written = await settle(
                 batch, owner=means.leases.owner, now=means.clock(), ids=means.ids
             )
         except UNFIT as error:
@@ -483,8 +509,14 @@ class Pump:
                     "delivery %s cannot be settled: %s", batch[0].due.id, type(error).__name__
                 )
             return
+        refused = written.refused
         if refused:
             log.warning("%d outcomes were refused: settled before, or no longer ours", len(refused))
+        for integration_id, reason in written.disabled.items():
+            log.warning("integration %s is disabled: %s", integration_id, reason)
+            self._lane(integration_id).close()
+            for tell in self.on_disabled:
+                tell(reason)
         for record in batch:
             lane = self._lane(record.due.integration_id)
             lane.busy.discard(record.due.id)

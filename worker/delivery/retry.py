@@ -17,6 +17,8 @@ SCHEDULE: tuple[timedelta, ...] = (
     timedelta(hours=24),
 )
 JITTER = 0.2
+ATTEMPT_TAKES = timedelta(seconds=15)
+LEAST_LIFETIME = timedelta(hours=24)
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 
 _SECONDS = re.compile(r"[0-9]+")
@@ -52,6 +54,16 @@ def next_due(
     if attempt_number > len(schedule):
         return None
     return ended_at + schedule[attempt_number - 1] * (1 - JITTER + 2 * JITTER * spread)
+
+
+def lifetime(schedule: Sequence[timedelta] = SCHEDULE) -> timedelta:
+    """How old a delivery may become: as long as the schedule can take, but a day at least.
+
+    One that was never tried, since its receiver does not answer, is given up at this age.
+    """
+    attempts = len(schedule) + 1
+    longest = sum(schedule, timedelta(0)) * (1 + JITTER) + ATTEMPT_TAKES * attempts
+    return max(longest, LEAST_LIFETIME)
 
 
 def retry_after(value: str, *, now: datetime) -> timedelta | None:

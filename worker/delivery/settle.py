@@ -6,6 +6,7 @@ commit was lost and the batch is settled again.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import assert_never
@@ -17,6 +18,9 @@ from shared.contracts.words import DeliveryStatus
 from shared.data.session import working
 from worker.delivery.outcome import Delivered, Discard, Outcome, RetryAt
 from worker.delivery.prepare import Due, UnsentReason
+
+FAILING_FOR_GOOD = timedelta(days=5)
+"""Whose attempts have failed for so long, without one success between, is switched off."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +47,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     excerpt: str | None = None
     next_attempt_at: datetime | None = None
     is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of writing a batch down.
+
+    Attributes:
+        refused: deliveries that were settled before, or are no longer ours.
+        disabled: integrations that were switched off, and why.
+    """
+
+    refused: set[UUID]
+    disabled: dict[UUID, str]
 
 
 def attempted(
@@ -94,18 +111,27 @@ def unsent(due: Due, reason: UnsentReason, *, at: datetime, shard: int, epoch: i
 
 async def settle(
     records: Sequence[Record], *, owner: UUID, now: datetime, ids: Callable[[], UUID]
-) -> set[UUID]:
-    """Write `records` down and answer the ids of the deliveries that were refused.
+) -> Settled:
+    """Write `records` down, and switch off the integrations whose receivers are gone or dead.
 
     Args:
         records: at most one per delivery.
         owner: the worker that settles.
-        now: dates the change of an integration whose receiver is gone.
+        now: dates the change of an integration that is switched off.
         ids: gives the ids of audit rows.
     """
     async with working(setting=_PLANNED_ANEW) as session:
-        rows = await session.connection.fetch(_SETTLE, owner, now, _lines(records, ids))
-    return {record.due.id for record in records} - {row["id"] for row in rows}
+        rows = await session.connection.fetch(
+            _SETTLE, owner, now, _lines(records, ids), FAILING_FOR_GOOD
+        )
+    return Settled(
+        refused={record.due.id for record in records} - {row["id"] for row in rows},
+        disabled={
+            row["integration_id"]: row["disabled_reason"]
+            for row in rows
+            if row["disabled_reason"] is not None
+        },
+    )
 
 
 _MILLISECONDS_AT = 80
@@ -135,6 +161,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     error_class: str | None = None
     excerpt: str | None = None
     next_attempt_at: datetime | None = None
+    is_gone: bool = False
     audit_id: UUID | None = None
 
 
@@ -162,7 +189,8 @@ def _lines(records: Sequence[Record], ids: Callable[[], UUID]) -> str:
                 error_class=one.error_class,
                 excerpt=one.excerpt,
                 next_attempt_at=one.next_attempt_at,
-                audit_id=ids() if one.is_gone else None,
+                is_gone=one.is_gone,
+                audit_id=None if one.error_class is None else ids(),
             )
             for one in records
         ]
@@ -186,7 +214,7 @@ WITH given AS (
       event_id uuid, event_type text, attempt_count smallint, status text, number smallint,
       started_at timestamptz, duration_ms integer, hour timestamptz, replay_of uuid, reason text,
       status_code smallint, error_class text, excerpt text, next_attempt_at timestamptz,
-      audit_id uuid)
+      is_gone boolean, audit_id uuid)
   JOIN shard_lease l ON l.shard = g.shard AND l.owner = $1 AND l.epoch = g.epoch
 ), removed AS (
   DELETE FROM delivery_due d USING given g
@@ -230,20 +258,61 @@ WITH given AS (
     last_error = CASE WHEN excluded.last_error_at >= coalesce(h.last_error_at, '-infinity')
       THEN excluded.last_error ELSE h.last_error END,
     last_error_at = greatest(h.last_error_at, excluded.last_error_at)
+), tried AS (
+  SELECT tenant_id, integration_id, ended_at, audit_id, is_gone, error_class IS NOT NULL
+    AND ended_at > coalesce(max(ended_at) FILTER (WHERE status = 'delivered')
+      OVER (PARTITION BY tenant_id, integration_id), '-infinity') AS is_in_run,
+    status = 'delivered' AS is_delivered
+  FROM settled WHERE number > 0
+), runs AS (
+  SELECT tenant_id, integration_id,
+    max(ended_at) FILTER (WHERE is_delivered) AS recovered_at,
+    count(*) FILTER (WHERE is_in_run) AS failures,
+    min(ended_at) FILTER (WHERE is_in_run) AS since,
+    max(ended_at) FILTER (WHERE is_in_run) AS until,
+    coalesce(bool_or(is_gone), false) AS is_gone,
+    min(audit_id::text)::uuid AS audit_id
+  FROM tried GROUP BY tenant_id, integration_id
+), pulsed AS (
+  INSERT INTO integration_pulse AS p (tenant_id, integration_id, consecutive_failures,
+    failing_since, recovered_at, counted_from)
+  SELECT r.tenant_id, r.integration_id, r.failures, r.since, r.recovered_at, i.counted_from
+  FROM runs r JOIN integration i ON i.tenant_id = r.tenant_id AND i.id = r.integration_id
+  WHERE r.failures > 0 OR EXISTS (SELECT FROM integration_pulse q
+    WHERE q.tenant_id = r.tenant_id AND q.integration_id = r.integration_id
+      AND q.consecutive_failures > 0)
+  ORDER BY r.tenant_id, r.integration_id
+  ON CONFLICT (tenant_id, integration_id) DO UPDATE SET
+    consecutive_failures = excluded.consecutive_failures + CASE
+      WHEN excluded.recovered_at IS NULL AND p.counted_from = excluded.counted_from
+      THEN p.consecutive_failures ELSE 0 END,
+    failing_since = CASE
+      WHEN excluded.recovered_at IS NULL AND p.counted_from = excluded.counted_from
+      THEN coalesce(p.failing_since, excluded.failing_since) ELSE excluded.failing_since END,
+    recovered_at = coalesce(excluded.recovered_at, p.recovered_at),
+    counted_from = excluded.counted_from
+  RETURNING tenant_id, integration_id, failing_since
+), doomed AS (
+  SELECT i.tenant_id, i.id, r.audit_id, CASE WHEN r.is_gone THEN 'gone' ELSE 'failing' END AS reason
+  FROM runs r LEFT JOIN pulsed p USING (tenant_id, integration_id)
+  JOIN integration i ON i.tenant_id = r.tenant_id AND i.id = r.integration_id
+  WHERE i.is_enabled AND (r.is_gone OR r.until >= p.failing_since + $4::interval)
+  ORDER BY i.tenant_id, i.id FOR NO KEY UPDATE OF i
 ), disabled AS (
   UPDATE integration i
-  SET is_enabled = false, disabled_reason = 'gone', version = i.version + 1, updated_at = $2
-  FROM (SELECT tenant_id, integration_id, min(audit_id::text)::uuid AS audit_id
-    FROM settled WHERE audit_id IS NOT NULL GROUP BY 1, 2) g
-  WHERE i.tenant_id = g.tenant_id AND i.id = g.integration_id AND i.is_enabled
-  RETURNING i.tenant_id, i.id, g.audit_id
+  SET is_enabled = false, disabled_reason = d.reason, disabled_at = $2, version = i.version + 1,
+    updated_at = $2
+  FROM doomed d
+  WHERE i.tenant_id = d.tenant_id AND i.id = d.id AND i.is_enabled
+  RETURNING i.tenant_id, i.id, d.audit_id, d.reason
 ), audited AS (
   INSERT INTO audit (id, tenant_id, at, actor_kind, actor_id, actor_label, action, target_kind,
     target_id, outcome, before, after)
   SELECT audit_id, tenant_id, $2, 'worker', $1, 'worker', 'integration.disable', 'integration',
     id::text, 'done', '{"is_enabled": true}',
-    '{"is_enabled": false, "disabled_reason": "gone"}'
+    jsonb_build_object('is_enabled', false, 'disabled_reason', reason)
   FROM disabled
 )
-SELECT id FROM settled
+SELECT s.id, s.integration_id, d.reason AS disabled_reason
+FROM settled s LEFT JOIN disabled d ON d.tenant_id = s.tenant_id AND d.id = s.integration_id
 """

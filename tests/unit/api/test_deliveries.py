@@ -265,7 +265,12 @@ async def test_counts_and_rates_agree_with_what_happened(
         "events_last_24h": 6,
         "last_delivered_at": None,
         "last_error": "http_500",
+        "last_error_at": integration["webhook_stats"]["last_error_at"],
+        "consecutive_failures": 0,
+        "failing_since": None,
+        "next_attempt_at": integration["webhook_stats"]["next_attempt_at"],
     }
+    assert integration["webhook_stats"]["next_attempt_at"] is not None
     assert integration["last_synced_at"] is not None
     [rates] = stats["integrations"]
     assert {name: rates[name] for name in stats["total"]} == stats["total"]

@@ -67,6 +67,9 @@ async def test_an_integration_is_made_and_its_secret_is_shown_once(
         "verifying_key": None,
         "subject": None,
         "template": None,
+        "ordered": False,
+        "rate_per_second": None,
+        "retry_schedule": None,
     }
     again = (await reader.get(f"/integrations/{body['id']}")).json()
     listed = (await reader.get("/integrations")).json()
@@ -157,6 +160,33 @@ REFUSED = {
         "$.config.auth.token",
         "not_allowed",
     ),
+    "rate": (new(config=config(rate_per_second=0)), "$.config.rate_per_second", "out_of_range"),
+    "rate too high": (
+        new(config=config(rate_per_second=1001)),
+        "$.config.rate_per_second",
+        "out_of_range",
+    ),
+    "wait": (
+        new(config=config(retry_schedule=[5, 0])),
+        "$.config.retry_schedule[1]",
+        "out_of_range",
+    ),
+    "wait of a word": (
+        new(config=config(retry_schedule=["5s"])),
+        "$.config.retry_schedule[0]",
+        "wrong_type",
+    ),
+    "too many waits": (
+        new(config=config(retry_schedule=[1] * 16)),
+        "$.config.retry_schedule",
+        "out_of_range",
+    ),
+    "schedule too long": (
+        new(config=config(retry_schedule=[86_400] * 6)),
+        "$.config.retry_schedule",
+        "out_of_range",
+    ),
+    "ordered": (new(config=config(ordered="yes")), "$.config.ordered", "wrong_type"),
     "authorization beside auth": (
         new(config=config(headers={"Authorization": "x"})),
         "$.config.headers[…]",
@@ -373,3 +403,86 @@ async def test_a_test_event_wakes_the_workers(
         while integration_id not in await anext(heard):
             pass
     await heard.aclose()
+
+
+async def test_order_rate_and_schedule_are_kept_shown_and_audited(
+    admin: httpx.AsyncClient, owner: Connection
+) -> None:
+    wanted = {"ordered": True, "rate_per_second": 2.5, "retry_schedule": [5, 60, 86_400]}
+    body = await made(admin, config=config(**wanted))
+    shown = (await admin.get(f"/integrations/{body['id']}")).json()["config_summary"]
+    assert {name: shown[name] for name in wanted} == wanted
+
+    answer = await admin.patch(
+        f"/integrations/{body['id']}", json={"config": config(retry_schedule=[])}
+    )
+
+    changed = answer.json()["config_summary"]
+    assert (changed["ordered"], changed["rate_per_second"]) == (False, None)
+    assert changed["retry_schedule"] == []
+    before = await owner.fetchval("SELECT before FROM audit WHERE action = 'integration.update'")
+    assert {name: json.loads(before)[name] for name in wanted} == wanted
+
+
+async def test_enabling_again_offers_to_send_what_was_missed(
+    api: Api, admin: httpx.AsyncClient, ingest: httpx.AsyncClient
+) -> None:
+    path = f"/integrations/{(await made(admin, scopes=['lifecycle']))['id']}"
+    api.clock.advance(timedelta(seconds=1))
+    off = (await admin.patch(path, json={"is_enabled": False})).json()
+    assert off["disabled_at"] is not None
+    assert off["catch_up"] is None
+    api.clock.advance(timedelta(seconds=1))
+    for _ in range(2):
+        run = {
+            "run_at": api.clock().isoformat(),
+            "total_compacted": 1,
+            "total_deleted": 1,
+            "operations_successful": 1,
+            "operations_failed": 0,
+        }
+        assert (await ingest.post("/observations/lifecycle-runs", json=run)).status_code == 202
+        api.clock.advance(timedelta(seconds=1))
+
+    on = (await admin.patch(path, json={"is_enabled": True})).json()
+
+    assert on["disabled_at"] is None
+    assert (on["catch_up"]["since"], on["catch_up"]["missed"]) == (off["disabled_at"], 2)
+    replay = await admin.post("/replays", json=on["catch_up"]["replay"])
+    assert (replay.status_code, replay.json()["count"]) == (202, 2)
+    again = (await admin.patch(path, json={"is_enabled": True})).json()
+    assert again["catch_up"] is None
+
+
+async def test_enabling_again_offers_nothing_where_nothing_was_missed(
+    api: Api, admin: httpx.AsyncClient
+) -> None:
+    path = f"/integrations/{(await made(admin))['id']}"
+    await admin.patch(path, json={"is_enabled": False})
+    api.clock.advance(timedelta(days=1))
+
+    assert (await admin.patch(path, json={"is_enabled": True})).json()["catch_up"] is None
+
+
+async def test_a_run_of_failures_is_shown_until_the_integration_is_enabled_again(
+    api: Api, admin: httpx.AsyncClient, owner: Connection
+) -> None:
+    body = await made(admin)
+    path = f"/integrations/{body['id']}"
+    await owner.execute(
+        """
+        INSERT INTO integration_pulse SELECT tenant_id, id, 7, $1, NULL, counted_from
+        FROM integration
+        """,
+        api.clock(),
+    )
+
+    stats = (await admin.get(path)).json()["webhook_stats"]
+    assert (stats["consecutive_failures"], stats["failing_since"]) == (
+        7,
+        api.clock().isoformat().replace("+00:00", "Z"),
+    )
+    await admin.patch(path, json={"is_enabled": False})
+    api.clock.advance(timedelta(seconds=1))
+    stats = (await admin.patch(path, json={"is_enabled": True})).json()["webhook_stats"]
+    assert (stats["consecutive_failures"], stats["failing_since"]) == (0, None)

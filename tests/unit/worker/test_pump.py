@@ -10,13 +10,16 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from shared.contracts.words import EventType
+from shared.data.connection import Row
 from shared.domain.signing import new_secret
 from shared.domain.uuid7 import uuid7
 from tests.conftest import Clock
 from tests.receiver import Answer, Receiver
 from tests.unit.worker.conftest import AGENT, Builder, Made, engine, eventually
+from worker.delivery.breaker import State
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
+from worker.delivery.retry import SCHEDULE, lifetime
 
 
 async def test_a_delivery_arrives_signed_and_is_settled(builder: Builder) -> None:
@@ -478,3 +481,94 @@ async def test_shards_move_to_a_second_worker_and_back(builder: Builder) -> None
             await eventually(lambda: len(second.leases.working_shards()) == 32)
             await eventually(lambda: len(first.leases.working_shards()) == 32)
         await eventually(lambda: len(first.leases.working_shards()) == 64)
+
+
+async def test_a_dead_receiver_is_tried_for_75_hours_and_then_the_delivery_is_given_up(
+    builder: Builder, clock: Clock
+) -> None:
+    transport = Faulty(clock, *(Outcome(clock(), 0, status_code=500) for _ in range(10)))
+    began = clock()
+    waits: list[timedelta] = []
+    async with engine(builder, transport=transport, look_s=0.02):
+        [delivery_id] = await builder.deliveries(await builder.integration("http://127.0.0.1:9/"))
+        for number in range(1, 10):
+            await eventually(lambda number=number: _is_tried(builder, number))
+            [due] = await builder.due()
+            waits.append(due["next_attempt_at"] - clock())
+            clock.advance(waits[-1])
+            transport.faults[0] = Outcome(clock(), 0, status_code=500)
+        await eventually(builder.is_settled)
+
+    assert waits == list(SCHEDULE)
+    assert clock() - began == timedelta(hours=75, minutes=35, seconds=5)
+    attempts = await builder.attempts(delivery_id)
+    assert [row["number"] for row in attempts] == list(range(1, 11))
+    assert {row["status"] for row in attempts[:-1]} == {"failed"}
+    assert (attempts[-1]["status"], attempts[-1]["reason"]) == ("discarded", "attempts_exhausted")
+
+
+async def _is_tried(builder: Builder, times: int) -> bool:
+    return [row["attempt_count"] for row in await builder.due()] == [times]
+
+
+async def test_what_waits_behind_a_dead_receiver_is_given_up_when_it_is_too_old(
+    builder: Builder, clock: Clock
+) -> None:
+    async with Receiver(otherwise=500) as receiver, engine(builder) as running:
+        made = await builder.integration(receiver.url)
+        old = await builder.deliveries(made, count=60)
+        await eventually(lambda: _has_attempts(builder, 10))
+        clock.advance(lifetime() - timedelta(minutes=1))
+        young = await builder.deliveries(made, count=5)
+        await eventually(lambda: running.pump.breakers()[State.OPEN] == 1)
+        assert await _given_up(builder) == []
+
+        clock.advance(timedelta(minutes=2))
+        await eventually(lambda: _is_gone(builder, old))
+        left = {row["id"] for row in await builder.due()}
+
+    assert left == set(young)
+    given_up = await _given_up(builder)
+    assert len(given_up) >= 40
+    assert {row["number"] for row in given_up} == {0}
+
+
+async def _given_up(builder: Builder) -> list[Row]:
+    return [row for row in await builder.attempts() if row["reason"] == "expired"]
+
+
+async def _is_gone(builder: Builder, ids: list[UUID]) -> bool:
+    return not {row["id"] for row in await builder.due()} & set(ids)
+
+
+async def test_nothing_is_given_up_for_having_waited_while_guardian_was_away(
+    builder: Builder, clock: Clock
+) -> None:
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made, count=30)
+    clock.advance(timedelta(days=30))
+    async with engine(builder, transport=Faulty(clock)):
+        await eventually(builder.is_settled)
+
+    assert {row["status"] for row in await builder.attempts()} == {"delivered"}
+
+
+async def test_five_days_of_failure_end_with_a_disabled_integration(
+    builder: Builder, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Receiver(otherwise=500) as receiver, engine(builder) as running:
+        told: list[str] = []
+        running.pump.on_disabled.append(told.append)
+        made = await builder.integration(receiver.url)
+        await builder.deliveries(made, count=2)
+        await eventually(lambda: _is_failed_twice(builder))
+        clock.advance(timedelta(days=5))
+        await eventually(lambda: bool(told))
+        healthy = await builder.integration(receiver.url)
+        await builder.deliveries(made, healthy)
+        await eventually(lambda: _has_attempts_of(builder, healthy))
+
+    assert told == ["failing"]
+    assert f"integration {made.id} is disabled: failing" in caplog.text
+    assert len(receiver.received) == 5
+    assert [row["attempt_count"] for row in await builder.due() if not row["attempt_count"]] == [0]

@@ -49,7 +49,8 @@ def _record(
 
 
 async def _settle(builder: Builder, leases: Leases, *records: Record) -> set[UUID]:
-    return await settle(records, owner=leases.owner, now=builder.clock(), ids=builder.ids)
+    written = await settle(records, owner=leases.owner, now=builder.clock(), ids=builder.ids)
+    return written.refused
 
 
 async def _hour(owner: Connection) -> dict[str, object]:
@@ -181,3 +182,102 @@ async def test_gone_disables_once_and_leaves_a_trace(builder: Builder) -> None:
     assert row is not None
     assert (row["is_enabled"], row["disabled_reason"], row["version"]) == (False, "gone", 2)
     assert await builder.owner.fetchval("SELECT count(*) FROM audit") == 1
+
+
+async def _fail(
+    builder: Builder, leases: Leases, due: Due, *, after: timedelta = timedelta(0)
+) -> None:
+    builder.clock.advance(after)
+    verdict = RetryAt(builder.clock(), "http_500")
+    assert not await _settle(builder, leases, _record(due, builder, verdict, status_code=500))
+
+
+async def _pulse(owner: Connection) -> tuple[int, datetime | None]:
+    row = await owner.fetchrow("SELECT * FROM integration_pulse")
+    assert row is not None
+    return row["consecutive_failures"], row["failing_since"]
+
+
+async def test_five_days_of_nothing_but_failure_disable_and_leave_a_trace(builder: Builder) -> None:
+    leases = make_leases()
+    await lease_all(leases)
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made, count=3)
+    one, two, three = await _claimed(builder, made)
+    began = builder.clock()
+
+    await _fail(builder, leases, one)
+    await _fail(builder, leases, two, after=timedelta(days=4, hours=23))
+    assert await builder.owner.fetchval("SELECT is_enabled FROM integration")
+    builder.clock.advance(timedelta(hours=1))
+    verdict = Discard(DiscardReason.ATTEMPTS_EXHAUSTED)
+    written = await settle(
+        [_record(three, builder, verdict, status_code=500)],
+        owner=leases.owner,
+        now=builder.clock(),
+        ids=builder.ids,
+    )
+
+    assert written.disabled == {made.id: "failing"}
+    assert await _pulse(builder.owner) == (3, began + timedelta(milliseconds=12))
+    row = await builder.owner.fetchrow("SELECT * FROM integration")
+    assert row is not None
+    assert (row["is_enabled"], row["disabled_reason"], row["version"]) == (False, "failing", 2)
+    assert row["disabled_at"] == builder.clock()
+    audit = await builder.owner.fetchrow("SELECT * FROM audit")
+    assert audit is not None
+    assert (audit["action"], audit["target_id"]) == ("integration.disable", str(made.id))
+    assert '"failing"' in audit["after"]
+
+
+async def test_one_success_ends_the_run_of_failures(builder: Builder) -> None:
+    leases = make_leases()
+    await lease_all(leases)
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made, count=5)
+    one, two, three, four, five = await _claimed(builder, made)
+
+    await _fail(builder, leases, one)
+    builder.clock.advance(timedelta(days=4))
+    await _settle(builder, leases, _record(two, builder, Delivered()))
+    assert await _pulse(builder.owner) == (0, None)
+    await _fail(builder, leases, three, after=timedelta(days=2))
+    since = builder.clock() + timedelta(milliseconds=12)
+    assert await _pulse(builder.owner) == (1, since)
+
+    # In one batch: what failed before the success is over, what failed after it counts.
+    builder.clock.advance(timedelta(seconds=1))
+    earlier = _record(four, builder, Delivered())
+    builder.clock.advance(timedelta(seconds=1))
+    later = _record(five, builder, RetryAt(builder.clock(), "timeout"), fault=Fault.TIMEOUT)
+    assert not await _settle(builder, leases, later, earlier)
+    assert await _pulse(builder.owner) == (1, builder.clock() + timedelta(milliseconds=12))
+    assert await builder.owner.fetchval("SELECT is_enabled FROM integration")
+
+
+async def test_a_receiver_that_is_well_costs_no_row(builder: Builder) -> None:
+    leases = make_leases()
+    await lease_all(leases)
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made)
+    [due] = await _claimed(builder, made)
+
+    await _settle(builder, leases, _record(due, builder, Delivered()))
+
+    assert await builder.owner.fetchval("SELECT count(*) FROM integration_pulse") == 0
+
+
+async def test_who_is_enabled_again_has_five_days_anew(builder: Builder) -> None:
+    leases = make_leases()
+    await lease_all(leases)
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made, count=2)
+    one, two = await _claimed(builder, made)
+    await _fail(builder, leases, one)
+    builder.clock.advance(timedelta(days=30))
+    await builder.change(made, f"counted_from = '{builder.clock().isoformat()}'")
+
+    await _fail(builder, leases, two)
+
+    assert await _pulse(builder.owner) == (1, builder.clock() + timedelta(milliseconds=12))
+    assert await builder.owner.fetchval("SELECT is_enabled FROM integration")
