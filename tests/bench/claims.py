@@ -135,10 +135,10 @@ async def _settled(dues: Sequence[Due]) -> float:
         for due in dues
     ]
     began = time.perf_counter()
-    refused = await settle(records, owner=OWNER, now=_now(), ids=Ids(_now, os.urandom))
+    written = await settle(records, owner=OWNER, now=_now(), ids=Ids(_now, os.urandom))
     elapsed = time.perf_counter() - began
-    if refused:
-        raise RuntimeError(f"{len(refused)} outcomes were refused")
+    if written.refused:
+        raise RuntimeError(f"{len(written.refused)} outcomes were refused")
     return elapsed
 
 

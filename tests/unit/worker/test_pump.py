@@ -562,7 +562,7 @@ async def test_five_days_of_failure_end_with_a_disabled_integration(
         made = await builder.integration(receiver.url)
         await builder.deliveries(made, count=2)
         await eventually(lambda: _is_failed_twice(builder))
-        clock.advance(timedelta(days=5))
+        clock.advance(timedelta(days=5, minutes=1))
         await eventually(lambda: bool(told))
         healthy = await builder.integration(receiver.url)
         await builder.deliveries(made, healthy)
