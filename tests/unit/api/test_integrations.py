@@ -70,6 +70,7 @@ async def test_an_integration_is_made_and_its_secret_is_shown_once(
         "ordered": False,
         "rate_per_second": None,
         "retry_schedule": None,
+        "digest": "off",
     }
     again = (await reader.get(f"/integrations/{body['id']}")).json()
     listed = (await reader.get("/integrations")).json()
