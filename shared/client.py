@@ -61,7 +61,7 @@ from shared.contracts.replays import NewReplay, Replay, ReplayCount
 from shared.contracts.stats import Stats, Window
 from shared.contracts.success import History, Overview
 from shared.contracts.tenants import NewTenant, Tenant
-from shared.contracts.words import DeliveryStatus, EventType, MessageType
+from shared.contracts.words import DeliveryStatus, MessageType
 from shared.errors import (
     AddressRefusedError,
     ConflictError,
@@ -219,7 +219,7 @@ class GuardianClient:
         return await self._get(Integration, f"/integrations/{integration_id}")
 
     async def preview_integration(
-        self, integration_id: UUID, event_type: EventType = EventType.TEST
+        self, integration_id: UUID, event_type: MessageType = MessageType.TEST
     ) -> Preview:
         """The bytes and headers it would get, signed with a dummy key."""
         path = f"/integrations/{integration_id}/preview"

@@ -29,11 +29,12 @@ from shared.contracts.integrations import (
     TestsQueued,
 )
 from shared.contracts.pages import Page
-from shared.contracts.words import EventType, Role
+from shared.contracts.words import MessageType, Role
 from shared.data.session import acting_for
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
 from shared.jobs import WakeUps
+from shared.success.catalogue import Catalogues
 
 READS = [requires(Role.READER)]
 WRITES = [requires(Role.ADMIN)]
@@ -150,14 +151,19 @@ class IntegrationController(Controller):
         integration_id: FromPath[UUID],
         ids: NamedDependency[Ids],
         clock: NamedDependency[Callable[[], datetime]],
-        event_type: FromQuery[EventType] = EventType.TEST,
+        catalogues: NamedDependency[Catalogues],
+        event_type: FromQuery[MessageType] = MessageType.TEST,
     ) -> Preview:
-        """The exact bytes and headers of an example event, signed with a dummy key."""
+        """The exact bytes and headers of an example event, signed with a dummy key.
+
+        Of a digest: what it would say now.
+        """
         async with acting_for(tenant_id, is_read_only=True) as session:
             return await previews.preview(
                 session,
                 integration_id,
                 event_type,
+                catalogues=catalogues,
                 event_id=ids(),
                 now=clock(),
                 release=request.app.state.version,

@@ -6,14 +6,19 @@ from uuid import UUID
 from api.services import integration_rows as rows
 from api.services.examples import EXAMPLES
 from api.services.integration_rows import Stored
+from api.services.success import tell_overview
 from shared.contracts.integrations import Preview
-from shared.contracts.words import AuthKind, EventType, PayloadFormat
+from shared.contracts.words import AuthKind, EventType, MessageType, PayloadFormat
 from shared.data.session import TenantSession
 from shared.domain.credentials import Credentials
-from shared.domain.formats.rendering import render, shape_of
+from shared.domain.digest import digest_body
+from shared.domain.formats.rendering import Shape, render, render_digest, shape_of
+from shared.domain.ledger import ledger_of
 from shared.domain.mappers import envelope
 from shared.domain.requests import fixed_headers, user_agent
 from shared.domain.signing import new_secret, new_secret_key, public_key, sign
+from shared.errors import FieldError, InvalidError
+from shared.success.catalogue import Catalogues
 
 BLOTTED = "[secret]"
 
@@ -24,8 +29,9 @@ _DUMMY = bytes(32)
 async def preview(
     session: TenantSession,
     integration_id: UUID,
-    event_type: EventType,
+    event_type: MessageType,
     *,
+    catalogues: Catalogues,
     event_id: UUID,
     now: datetime,
     release: str,
@@ -35,17 +41,24 @@ async def preview(
     Args:
         session: of the integration's tenant.
         integration_id: which one.
-        event_type: what would have happened; also one outside its scopes.
+        event_type: what would have happened, also outside its scopes; or the digest, which
+            tells a chat what is true now.
+        catalogues: where labels stand.
         event_id: of the event that never happened.
         now: when it did not.
         release: of Guardian, for the user agent.
 
     Raises:
         NotFoundError: there is no such integration.
+        InvalidError: a digest is asked for, and it is no chat.
     """
     [stored] = await rows.read(session, [integration_id])
     shape = shape_of(PayloadFormat(stored.format), subject=stored.subject, template=stored.template)
-    body = render(shape, event_id, envelope(event_type, now, EXAMPLES[event_type]))
+    if event_type is MessageType.WEEKLY_DIGEST:
+        body = await _digest(session, shape, catalogues, now=now)
+    else:
+        example = EventType(event_type)
+        body = render(shape, event_id, envelope(example, now, EXAMPLES[example]))
     headers = dict(
         fixed_headers(
             stored.headers,
@@ -70,6 +83,16 @@ async def preview(
         body_bytes=len(body),
         dummy_secret=dummy,
     )
+
+
+async def _digest(
+    session: TenantSession, shape: Shape, catalogues: Catalogues, *, now: datetime
+) -> bytes:
+    if not shape.is_chat:
+        message = "Only chats are told a digest: name another event type, or use slack or teams."
+        raise InvalidError(errors=[FieldError("event_type", "not_allowed", message)])
+    overview = await tell_overview(session, await catalogues.newest(session), now=now)
+    return render_digest(shape, digest_body(ledger_of(overview), slot=now))
 
 
 def _blotted(stored: Stored) -> Credentials:

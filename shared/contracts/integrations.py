@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shared.contracts.postures import Instant, Label, Request, Resource
 from shared.contracts.templates import Template
-from shared.contracts.words import AuthKind, ClientProof, Digest, EventType, PayloadFormat, Scope
+from shared.contracts.words import AuthKind, ClientProof, Digest, MessageType, PayloadFormat, Scope
 
 IntegrationKey = Annotated[
     str,
@@ -236,7 +236,7 @@ class Preview(Resource, frozen=True, kw_only=True):
     """
 
     integration_id: UUID
-    event_type: EventType
+    event_type: MessageType
     method: str = "POST"
     webhook_host: str
     headers: dict[str, str]

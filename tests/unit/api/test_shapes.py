@@ -222,6 +222,11 @@ async def test_a_chat_asks_for_a_digest_and_a_machine_is_refused_one(
     assert await refused(admin, integration_key="b", config=shaped("flat", digest="weekly")) == [
         ("$.config.digest", "not_allowed")
     ]
+    shown = await admin.get(f"{path}/preview", params={"event_type": "weekly_digest"})
+    assert "Nothing has been observed" in shown.json()["body"]
     off = await admin.patch(path, json={"config": shaped("standard")})
     assert off.json()["config_summary"]["digest"] == "off"
     assert await owner.fetchval("SELECT digest_since FROM integration") is None
+    none = await admin.get(f"{path}/preview", params={"event_type": "weekly_digest"})
+    assert none.status_code == 422
+    assert none.json()["errors"][0]["path"] == "event_type"
