@@ -36,11 +36,13 @@ class Want:
     Attributes:
         after: fresh deliveries up to this id are known.
         room: how many fresh ones, and how many retries, there is room for.
+        is_idle: whether nothing of it is in memory; else nothing is claimed where order counts.
     """
 
     integration_id: UUID
     after: UUID
     room: int
+    is_idle: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Claim:
     """What a claim found: integrations that changed since they were known, and rows by integration.
 
     Attributes:
-        fresh: rows never tried, oldest first.
+        fresh: rows never tried, oldest first; where order counts, whatever is due, up to the first
+            that is not.
         retries: rows whose `next_attempt_at` has come, longest due first.
     """
 
@@ -105,14 +108,27 @@ async def claim(
         changed = {row["id"]: _destination(row, ring, user_agent) for row in rows}
         destinations = {**known, **changed}
         open_wants = [want for want in wants if _may_move(destinations.get(want.integration_id))]
+        free = [want for want in open_wants if not destinations[want.integration_id].is_ordered]
         found = await sql.fetch(
             _DUE,
-            [want.integration_id for want in open_wants],
-            [want.after for want in open_wants],
-            [want.room for want in open_wants],
-            [_horizon(destinations[want.integration_id], now) for want in open_wants],
+            [want.integration_id for want in free],
+            [want.after for want in free],
+            [want.room for want in free],
+            [_horizon(destinations[want.integration_id], now) for want in free],
             list(busy),
         )
+        ordered = [
+            want
+            for want in open_wants
+            if want.is_idle and destinations[want.integration_id].is_ordered
+        ]
+        if ordered:
+            found += await sql.fetch(
+                _IN_ORDER,
+                [want.integration_id for want in ordered],
+                [want.room for want in ordered],
+                [_horizon(destinations[want.integration_id], now) for want in ordered],
+            )
     return _sorted(changed, found)
 
 
@@ -261,6 +277,31 @@ CROSS JOIN LATERAL (
   SELECT type, scope, body FROM event
   WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
 ) e
+"""
+
+# From the oldest on, up to the first whose time has not come.
+_IN_ORDER = """
+WITH due AS MATERIALIZED (
+  SELECT d.*
+  FROM unnest($1::uuid[], $2::integer[], $3::timestamptz[]) AS w (integration_id, room, horizon)
+  CROSS JOIN LATERAL (
+    SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of,
+      bool_or(coalesce(next_attempt_at > w.horizon, false))
+        OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS is_held_back
+    FROM (
+      SELECT * FROM delivery_due WHERE integration_id = w.integration_id ORDER BY id LIMIT w.room
+    ) AS first
+  ) d
+)
+SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
+  due.replay_of, e.type, e.scope, e.body
+FROM due
+CROSS JOIN LATERAL (
+  SELECT type, scope, body FROM event
+  WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
+) e
+WHERE NOT due.is_held_back
+ORDER BY due.id
 """
 
 _OUTDATED = """

@@ -18,6 +18,7 @@ LARGEST_CAP = 32.0
 SLOW_ANSWER_MS = 50
 START = UUID(int=0)
 """The cursor before every delivery."""
+RATE_SLACK_S = 0.02
 OVERLAP_MS = 10_000
 """How far back a cursor is laid: clocks of several APIs differ, and so do their transactions."""
 
@@ -33,6 +34,7 @@ class Lane:
         cursor: fresh deliveries up to this id were claimed, except for late ones.
         has_more: whether the last claim left something behind.
         is_in_line: whether it waits for its turn.
+        is_paced: whether a timer will put it in line again.
         destination: the integration as last read.
     """
 
@@ -46,6 +48,7 @@ class Lane:
         self.cursor = START
         self.has_more = False
         self.is_in_line = False
+        self.is_paced = False
         self._monotonic = monotonic
         self._breaker = Breaker(monotonic)
         self._fresh: deque[tuple[Due, int]] = deque()
@@ -53,6 +56,7 @@ class Lane:
         self._cap = FIRST_CAP
         self._slow_until: datetime | None = None
         self._is_rewound = False
+        self._paced_until = 0.0
 
     @property
     def queued(self) -> int:
@@ -63,6 +67,16 @@ class Lane:
     def is_waiting(self) -> bool:
         """Whether anything waits in memory."""
         return bool(self._fresh or self._retries)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether one delivery after the other goes, each only once the one before is settled."""
+        return self.destination is not None and self.destination.is_ordered
+
+    @property
+    def is_held(self) -> bool:
+        """Whether order forbids to begin: something is under way, or not settled yet."""
+        return self.is_ordered and len(self.busy) > self.queued
 
     @property
     def cap(self) -> int:
@@ -76,7 +90,8 @@ class Lane:
 
     def is_idle(self, now: datetime) -> bool:
         """Whether forgetting it would lose nothing."""
-        return not self.busy and not self._is_slowed(now) and self._breaker.state is State.CLOSED
+        is_at_rest = self._is_slowed(now) or self._breaker.state is not State.CLOSED
+        return not self.busy and not is_at_rest and not self.pause_s()
 
     def is_resting(self, now: datetime) -> bool:
         """Whether nothing may be sent at the moment; a deleted integration has no need of rest."""
@@ -104,9 +119,24 @@ class Lane:
         self.busy.update(due.id for due in fresh)
         self.busy.update(due.id for due in retries)
 
-    def first(self) -> Due:
-        """Who is first in line, fresh before retries."""
-        return (self._fresh or self._retries)[0][0]
+    def first(self) -> tuple[Due, int]:
+        """Who is first in line, fresh before retries, with the epoch of its claim."""
+        return (self._fresh or self._retries)[0]
+
+    def pause_s(self) -> float:
+        """How long the integration's rate asks to wait before the next request, in seconds."""
+        rate = None if self.destination is None else self.destination.rate_per_second
+        if rate is None:
+            return 0.0
+        # A timer is late by some milliseconds, which at a high rate may be caught up with.
+        slack_s = RATE_SLACK_S if rate * RATE_SLACK_S > 1 else 0.0
+        return max(0.0, self._paced_until - slack_s - self._monotonic())
+
+    def pace(self) -> None:
+        """Take note that a request goes now."""
+        rate = None if self.destination is None else self.destination.rate_per_second
+        if rate is not None:
+            self._paced_until = max(self._paced_until, self._monotonic()) + 1 / rate
 
     def admits(self, now: datetime) -> bool:
         """Whether a request may go; when it may, it must be sent, for it can be the probe."""

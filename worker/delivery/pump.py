@@ -22,9 +22,9 @@ from worker.delivery.breaker import State
 from worker.delivery.claim import Claim, Want, claim, look, outdated
 from worker.delivery.lane import START, Lane
 from worker.delivery.leases import Leases, shard_of
-from worker.delivery.outcome import Again, Discard, Fault, Outcome, judge
+from worker.delivery.outcome import Again, Discard, Fault, Outcome, RetryAt, judge
 from worker.delivery.pause import is_paused
-from worker.delivery.prepare import Due, Endpoint, UnsentReason, prepare, unsent_reason
+from worker.delivery.prepare import Destination, Due, Endpoint, UnsentReason, prepare, unsent_reason
 from worker.delivery.retry import SCHEDULE
 from worker.delivery.send import Transport
 from worker.delivery.settle import Record, attempted, settle, unsent
@@ -335,10 +335,11 @@ class Pump:
         epochs: dict[UUID, int] = {}
         for lane in lanes:
             epoch = means.leases.epoch_of(lane.shard)
-            if epoch is None or lane.queued >= room:
+            if epoch is None or lane.queued >= room or (lane.is_ordered and lane.busy):
                 continue
             epochs[lane.integration_id] = epoch
-            wants.append(Want(lane.integration_id, lane.begin_claim(), room))
+            is_idle = not lane.busy
+            wants.append(Want(lane.integration_id, lane.begin_claim(), room, is_idle))
         if not wants:
             return
         found = await claim(
@@ -358,7 +359,11 @@ class Pump:
         self._take_turns()
 
     def _take_in(self, lane: Lane, found: Claim, *, epoch: int, room: int) -> None:
-        lane.destination = found.changed.get(lane.integration_id, lane.destination)
+        changed = found.changed.get(lane.integration_id)
+        if changed is not None:
+            lane.destination = changed
+            if changed.is_ordered:
+                lane.forget_queue()  # it was claimed in no order
         if self._means.leases.epoch_of(lane.shard) != epoch:
             return
         lane.take_in(
@@ -391,23 +396,36 @@ class Pump:
         destination = lane.destination
         if not lane.is_waiting:
             return False
-        if epoch is None or destination is None or self._is_draining or self._is_paused:
+        first, claimed_under = lane.first()
+        if claimed_under != epoch or destination is None or self._is_draining or self._is_paused:
+            # Who had the shard between may have delivered it.
             lane.forget_queue()
             return False
-        reason = unsent_reason(lane.first(), destination)
+        reason = unsent_reason(first, destination)
         if reason is not None:
             due, epoch = self._next_of(lane)
             self._settle_soon(unsent(due, reason, at=now, shard=lane.shard, epoch=epoch))
             return True
-        if lane.in_flight >= self._allowance(lane):
+        return self._begin_to_send(lane, destination, now)
+
+    def _begin_to_send(self, lane: Lane, destination: Destination, now: datetime) -> bool:
+        if lane.is_held or lane.in_flight >= self._allowance(lane):
+            return False
+        pause_s = lane.pause_s()
+        if pause_s:
+            self._line_up_later(lane, pause_s)
             return False
         endpoint = destination.endpoint
         if not destination.is_enabled or endpoint is None or not lane.admits(now):
             lane.forget_queue()
             return False
+        lane.pace()
         due, epoch = self._next_of(lane)
         lane.in_flight += 1
-        task = asyncio.create_task(self._deliver(lane, due, endpoint, epoch=epoch))
+        schedule = self._pace.schedule if destination.schedule is None else destination.schedule
+        task = asyncio.create_task(
+            self._deliver(lane, due, endpoint, schedule=schedule, epoch=epoch)
+        )
         self._sending.add(task)
         task.add_done_callback(self._sent)
         return True
@@ -428,7 +446,15 @@ class Pump:
             return lane.cap
         return min(lane.cap, 2) if fill < 3 / 4 else 1
 
-    async def _deliver(self, lane: Lane, due: Due, endpoint: Endpoint, *, epoch: int) -> None:
+    async def _deliver(
+        self,
+        lane: Lane,
+        due: Due,
+        endpoint: Endpoint,
+        *,
+        schedule: Sequence[timedelta],
+        epoch: int,
+    ) -> None:
         try:
             outcome = await self._attempt(due, endpoint)
         except asyncio.CancelledError:
@@ -440,11 +466,13 @@ class Pump:
             outcome,
             attempt_number=due.attempt_count + 1,
             spread=self._means.spread(),
-            schedule=self._pace.schedule,
+            schedule=schedule,
         )
         lane.learn(outcome, verdict)
         if isinstance(verdict, Discard) and verdict.is_gone:
             lane.close()
+        if lane.is_ordered and isinstance(verdict, RetryAt | Again):
+            lane.forget_queue()  # those behind it wait until it is their turn
         if isinstance(verdict, Again):
             lane.put_back(due)
         else:
@@ -523,8 +551,18 @@ class Pump:
             if record.due.id in refused:
                 lane.destination = None  # what we thought followed from the outcome may not be so
                 continue
+            self._go_on_in_order(lane)
             for watch in self.watchers:
                 watch(record)
+
+    def _go_on_in_order(self, lane: Lane) -> None:
+        """Where order counts, it is settling that lets the next one go."""
+        if not lane.is_ordered:
+            return
+        if lane.is_waiting:
+            self._line_up(lane)
+        elif not lane.busy:
+            self._ask_for(lane)
 
     # The end.
 
@@ -557,6 +595,16 @@ class Pump:
         if lane.is_waiting and not lane.is_in_line:
             lane.is_in_line = True
             self._ready.append(lane)
+
+    def _line_up_later(self, lane: Lane, pause_s: float) -> None:
+        def line_up() -> None:
+            lane.is_paced = False
+            self._line_up(lane)
+            self._take_turns()
+
+        if not lane.is_paced:
+            lane.is_paced = True
+            asyncio.get_running_loop().call_later(pause_s, line_up)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> bool:

@@ -45,7 +45,7 @@ def test_fresh_ones_go_before_retries_each_under_the_epoch_of_its_claim(
     lane.take_in([], [retry], epoch=1, room=5)
     lane.take_in([fresh], [], epoch=2, room=5)
 
-    assert lane.first() is fresh
+    assert lane.first() == (fresh, 2)
     assert lane.next() == (fresh, 2)
     assert lane.next() == (retry, 1)
     assert lane.busy == {fresh.id, retry.id}
