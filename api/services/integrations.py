@@ -30,12 +30,14 @@ from shared.contracts.integrations import (
 )
 from shared.contracts.replays import NewReplay
 from shared.contracts.words import AuthKind, Digest, PayloadFormat, Scope
+from shared.data import tenant_keys
 from shared.data.audit import Act
 from shared.data.session import TenantSession
 from shared.domain import pii, signing
 from shared.domain.addresses import EgressRules
 from shared.domain.credentials import open_secret, seal_credentials, seal_secret
 from shared.domain.sealing import KeyRing
+from shared.domain.tenant_keys import Sealer, new_tenant_key, sealer_of
 from shared.errors import FieldError, InvalidError, SealBrokenError, VersionMismatchError
 
 SECRET_BYTES = 32
@@ -67,7 +69,7 @@ async def listed(
 ) -> list[Integration]:
     """Integrations, newest first, one more than `limit` where there are more."""
     found = await rows.newest(session, before=before, limit=limit + 1)
-    return await _shown(session, found, ring=ring, now=now)
+    return await _shown(session, found, sealer=await _sealer(session, ring), now=now)
 
 
 async def one(
@@ -79,7 +81,7 @@ async def one(
         NotFoundError: there is none, or it was deleted.
     """
     found = await rows.read(session, [integration_id])
-    return (await _shown(session, found, ring=ring, now=now))[0]
+    return (await _shown(session, found, sealer=await _sealer(session, ring), now=now))[0]
 
 
 async def create(session: TenantSession, new: NewIntegration, *, workshop: Workshop) -> Integration:
@@ -96,6 +98,7 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
     integration_id = workshop.witness.ids()
     secret = _new_secret(new.config.signature, workshop.entropy)
     place = {"tenant_id": session.tenant_id, "integration_id": integration_id}
+    sealer = await _made_sealer(session, workshop)
     stored = Stored(
         id=integration_id,
         integration_key=new.integration_key,
@@ -115,8 +118,8 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
         auth_kind=receiver.credentials.auth_kind,
         digest=new.config.digest,
         digest_since=_digest_since(new.config, None, now=now),
-        sealed_config=seal_credentials(workshop.ring, receiver.credentials, **place),
-        sealed_secret=seal_secret(workshop.ring, secret, **place),
+        sealed_config=seal_credentials(sealer, receiver.credentials, **place),
+        sealed_secret=seal_secret(sealer, secret, **place),
         sealed_previous_secret=None,
         previous_secret_until=None,
         certificate_fingerprint=None if certificate is None else certificate.fingerprint,
@@ -133,7 +136,7 @@ async def create(session: TenantSession, new: NewIntegration, *, workshop: Works
     await rows.insert(session, stored)
     act = Act("integration.create", "integration", str(stored.id), after=_told(stored))
     await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
-    return _resource(session, stored, WebhookStats(), ring=workshop.ring, secret=secret)
+    return _resource(session, stored, WebhookStats(), sealer=sealer, secret=secret)
 
 
 async def change(
@@ -230,7 +233,8 @@ async def rotate_secret(
     _expect(before, versions)
     secret = _new_secret(before.signature, workshop.entropy)
     until = now + overlap if overlap else None
-    after = _with_secret(session, before, secret, until=until, ring=workshop.ring)
+    sealer = await _made_sealer(session, workshop)
+    after = _with_secret(session, before, secret, until=until, sealer=sealer)
     after = replace(after, version=before.version + 1, updated_at=now)
     await rows.update(session, after)
     act = Act(
@@ -259,7 +263,11 @@ async def _change(
     workshop: Workshop,
 ) -> Integration:
     now = workshop.witness.clock()
-    after, secret = _changed(session, before, wanted, path=path, workshop=workshop)
+    if wanted.config is UNSET:
+        sealer = await _sealer(session, workshop.ring)
+    else:
+        sealer = await _made_sealer(session, workshop)
+    after, secret = _changed(session, before, wanted, path=path, workshop=workshop, sealer=sealer)
     if after != before:
         after = replace(after, version=before.version + 1, updated_at=now)
         await rows.update(session, after)
@@ -279,7 +287,7 @@ async def _change(
         )
         await record(session, act, witness=workshop.witness, tenant_id=session.tenant_id)
     stats = await webhook_stats(session, [after.id], now=now)
-    changed = _resource(session, after, stats[after.id], ring=workshop.ring, secret=secret)
+    changed = _resource(session, after, stats[after.id], sealer=sealer, secret=secret)
     if before.disabled_at is None or not after.is_enabled:
         return changed
     missed = await _missed(session, before, since=before.disabled_at, now=now)
@@ -310,6 +318,7 @@ def _changed(
     *,
     path: str,
     workshop: Workshop,
+    sealer: Sealer,
 ) -> tuple[Stored, str | None]:
     """The row as it is wanted, and the new signing secret where the scheme changes."""
     after = replace(
@@ -354,7 +363,7 @@ def _changed(
             wanted.config, before.digest_since, now=workshop.witness.clock()
         ),
         sealed_config=seal_credentials(
-            workshop.ring,
+            sealer,
             receiver.credentials,
             tenant_id=session.tenant_id,
             integration_id=before.id,
@@ -370,7 +379,7 @@ def _changed(
         return after, None
     secret = _new_secret(wanted.config.signature, workshop.entropy)
     until = now + OVERLAP_AFTER_CHANGE
-    after = _with_secret(session, after, secret, until=until, ring=workshop.ring)
+    after = _with_secret(session, after, secret, until=until, sealer=sealer)
     return replace(after, signature=wanted.config.signature), secret
 
 
@@ -387,9 +396,9 @@ def _with_secret(
     secret: str,
     *,
     until: datetime | None,
-    ring: KeyRing,
+    sealer: Sealer,
 ) -> Stored:
-    sealed = seal_secret(ring, secret, tenant_id=session.tenant_id, integration_id=stored.id)
+    sealed = seal_secret(sealer, secret, tenant_id=session.tenant_id, integration_id=stored.id)
     return replace(
         stored,
         sealed_secret=sealed,
@@ -501,11 +510,35 @@ def _certificate_summary(stored: Stored) -> CertificateSummary | None:
     )
 
 
+async def _sealer(session: TenantSession, ring: KeyRing) -> Sealer:
+    """What opens the tenant's secrets."""
+    # A key that the ring lost is the doctor's business; the list must still be shown.
+    with suppress(SealBrokenError):
+        sealed_key = await tenant_keys.read(session)
+        return sealer_of(ring, sealed_key, tenant_id=session.tenant_id)
+    return ring
+
+
+async def _made_sealer(session: TenantSession, workshop: Workshop) -> Sealer:
+    """What seals the tenant's secrets: a key of its own, made when first needed.
+
+    Raises:
+        SealBrokenError: the tenant's key does not open.
+    """
+    tenant_id = session.tenant_id
+    sealed_key = await tenant_keys.read(session)
+    if sealed_key is None:
+        fresh = new_tenant_key(workshop.ring, tenant_id=tenant_id)
+        now = workshop.witness.clock()
+        sealed_key = await tenant_keys.keep(session, tenant_id, fresh, now=now)
+    return sealer_of(workshop.ring, sealed_key, tenant_id=tenant_id)
+
+
 async def _shown(
-    session: TenantSession, found: Sequence[Stored], *, ring: KeyRing, now: datetime
+    session: TenantSession, found: Sequence[Stored], *, sealer: Sealer, now: datetime
 ) -> list[Integration]:
     stats = await webhook_stats(session, [stored.id for stored in found], now=now)
-    return [_resource(session, stored, stats[stored.id], ring=ring) for stored in found]
+    return [_resource(session, stored, stats[stored.id], sealer=sealer) for stored in found]
 
 
 def _resource(
@@ -513,7 +546,7 @@ def _resource(
     stored: Stored,
     stats: WebhookStats,
     *,
-    ring: KeyRing,
+    sealer: Sealer,
     secret: str | None = None,
 ) -> Integration:
     verifying_key: str | None = None
@@ -521,7 +554,7 @@ def _resource(
         # A key that the ring lost is the doctor's business; the list must still be shown.
         with suppress(SealBrokenError):
             opened = open_secret(
-                ring, stored.sealed_secret, tenant_id=session.tenant_id, integration_id=stored.id
+                sealer, stored.sealed_secret, tenant_id=session.tenant_id, integration_id=stored.id
             )
             verifying_key = _verifying_key(opened)
     return Integration(

@@ -6,7 +6,7 @@ import msgspec
 
 from shared.contracts.words import AuthKind
 from shared.domain.oauth2 import Grant
-from shared.domain.sealing import KeyRing
+from shared.domain.tenant_keys import Sealer
 
 
 class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,65 +39,65 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal_credentials(
-    ring: KeyRing, credentials: Credentials, *, tenant_id: UUID, integration_id: UUID
+    sealer: Sealer, credentials: Credentials, *, tenant_id: UUID, integration_id: UUID
 ) -> bytes:
     """Seal for the column `integration.sealed_config` of this row and no other."""
     context = _context(tenant_id, integration_id, "config")
-    return ring.seal(msgspec.json.encode(credentials), context=context)
+    return sealer.seal(msgspec.json.encode(credentials), context=context)
 
 
 def open_credentials(
-    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+    sealer: Sealer, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
 ) -> Credentials:
     """Open what `seal_credentials` sealed.
 
     Raises:
-        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+        SealBrokenError: another row's, altered, or sealed under a key that is not there.
     """
     context = _context(tenant_id, integration_id, "config")
-    return msgspec.json.decode(ring.open(sealed, context=context), type=Credentials)
+    return msgspec.json.decode(sealer.open(sealed, context=context), type=Credentials)
 
 
-def seal_secret(ring: KeyRing, secret: str, *, tenant_id: UUID, integration_id: UUID) -> bytes:
+def seal_secret(sealer: Sealer, secret: str, *, tenant_id: UUID, integration_id: UUID) -> bytes:
     """Seal a signing secret (`whsec_…` or `whsk_…`) for this row and no other."""
-    return ring.seal(secret.encode(), context=_context(tenant_id, integration_id, "secret"))
+    return sealer.seal(secret.encode(), context=_context(tenant_id, integration_id, "secret"))
 
 
-def open_secret(ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID) -> str:
+def open_secret(sealer: Sealer, sealed: bytes, *, tenant_id: UUID, integration_id: UUID) -> str:
     """Open what `seal_secret` sealed.
 
     Raises:
-        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+        SealBrokenError: another row's, altered, or sealed under a key that is not there.
     """
-    return ring.open(sealed, context=_context(tenant_id, integration_id, "secret")).decode()
+    return sealer.open(sealed, context=_context(tenant_id, integration_id, "secret")).decode()
 
 
 def resealed_credentials(
-    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+    sealer: Sealer, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
 ) -> bytes:
-    """Seal anew under the ring's first key; what is sealed under it already stays as it is.
+    """Seal anew as it would be sealed today; what is sealed so already stays as it is.
 
     Raises:
-        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+        SealBrokenError: another row's, altered, or sealed under a key that is not there.
     """
-    return _resealed(ring, sealed, _context(tenant_id, integration_id, "config"))
+    return _resealed(sealer, sealed, _context(tenant_id, integration_id, "config"))
 
 
 def resealed_secret(
-    ring: KeyRing, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
+    sealer: Sealer, sealed: bytes, *, tenant_id: UUID, integration_id: UUID
 ) -> bytes:
     """Likewise for a signing secret.
 
     Raises:
-        SealBrokenError: another row's, altered, or sealed under a key the ring lacks.
+        SealBrokenError: another row's, altered, or sealed under a key that is not there.
     """
-    return _resealed(ring, sealed, _context(tenant_id, integration_id, "secret"))
+    return _resealed(sealer, sealed, _context(tenant_id, integration_id, "secret"))
 
 
-def _resealed(ring: KeyRing, sealed: bytes, context: str) -> bytes:
-    if ring.is_current(sealed):
+def _resealed(sealer: Sealer, sealed: bytes, context: str) -> bytes:
+    if sealer.is_current(sealed):
         return sealed
-    return ring.seal(ring.open(sealed, context=context), context=context)
+    return sealer.seal(sealer.open(sealed, context=context), context=context)
 
 
 def _context(tenant_id: UUID, integration_id: UUID, field: str) -> str:

@@ -66,6 +66,15 @@ class KeyRing:
             keys[key_id] = key
         return cls(keys, entropy=entropy)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of its keys, the one that seals first."""
+        return tuple(self._keys)
+
+    def draw(self, count: int) -> bytes:
+        """So many random bytes, from where its nonces come."""
+        return self._entropy(count)
+
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Seal with the first key.
 

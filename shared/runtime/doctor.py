@@ -68,6 +68,24 @@ FROM delivery_due d JOIN integration i ON (i.tenant_id, i.id) = (d.tenant_id, d.
 WHERE i.is_enabled AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= now())
 """
 
+# A seal of the ring says after its first dot which key it needs.
+KEYS_IN_USE = """
+SELECT split_part(encode(sealed, 'escape'), '.', 2) AS key, count(*) AS count
+FROM (
+  SELECT sealed_key AS sealed FROM tenant_key
+  UNION ALL
+  SELECT one.sealed FROM integration CROSS JOIN LATERAL
+    (VALUES (sealed_config), (sealed_secret), (sealed_previous_secret)) AS one (sealed)
+  WHERE deleted_at IS NULL AND substr(one.sealed, 1, 3) = 'v1.'::bytea
+) AS seal
+GROUP BY 1
+"""
+SEALED_BY_THE_RING = """
+SELECT count(*) FROM integration
+WHERE deleted_at IS NULL AND 'v1.'::bytea IN
+  (substr(sealed_config, 1, 3), substr(sealed_secret, 1, 3), substr(sealed_previous_secret, 1, 3))
+"""
+
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was looked at.
@@ -127,6 +145,7 @@ async def diagnose(env: Mapping[str, str]) -> list[Check]:
         if migrations.ok:
             checks.append(await _row_security(connection))
             await connection.execute(f"SET ROLE {OPERATOR_ROLE}")
+            checks.append(await _seals(connection, env))
             checks.append(await _worker(connection))
             checks.append(await _queue(connection))
             checks += await _model(connection, env)
@@ -244,6 +263,27 @@ async def _row_security(connection: Connection) -> Check:
         ok=True,
         detail=f"Forced on all {count} tables of tenants' data.",
     )
+
+
+async def _seals(connection: Connection, env: Mapping[str, str]) -> Check:
+    """Which keys of the ring are still needed, and whether one is missing."""
+    needed = {row["key"]: row["count"] for row in await connection.fetch(KEYS_IN_USE)}
+    direct = await connection.fetchval(SEALED_BY_THE_RING)
+    try:
+        ids = KeyRing.parse(load(SealSettings, env).guardian_key_ring).ids
+    except (GuardianError, ValueError):
+        ids: tuple[str, ...] = ()
+    missing = sorted(set(needed) - set(ids))
+    if missing:
+        count = sum(needed[key] for key in missing)
+        detail = f"{count} seals need keys that the ring lacks: {', '.join(missing)}."
+        remedy = "Put them back behind the first key of GUARDIAN_KEY_RING."
+        return Check(name="seals", ok=False, detail=detail, remedy=remedy)
+    old = sum(count for key, count in needed.items() if key != ids[0])
+    if old or direct:
+        detail = f"{old} seals are of an older key, {direct} integrations have no tenant's key yet."
+        return Check(name="seals", ok=True, detail=detail, remedy="Run `guardian rotate-secrets`.")
+    return Check(name="seals", ok=True, detail="The first key of the ring alone opens everything.")
 
 
 async def _worker(connection: Connection) -> Check:

@@ -1,4 +1,8 @@
-"""`guardian rotate-secrets`: seal everything anew under the ring's first key, while all runs on."""
+"""`guardian rotate-secrets`: seal everything anew under the ring's first key, while all runs on.
+
+That is one small row per tenant, since the ring seals tenants' keys and these seal the secrets.
+What the ring sealed itself, before tenants had keys, is sealed anew under its tenant's.
+"""
 
 import argparse
 import asyncio
@@ -10,11 +14,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from shared.data import audit
+from shared.data import audit, tenant_keys
 from shared.data.engine import close_pool, open_pool
 from shared.data.session import OperatorSession, operating
 from shared.domain.credentials import resealed_credentials, resealed_secret
 from shared.domain.sealing import KeyRing
+from shared.domain.tenant_keys import new_tenant_key, rewrapped, sealer_of
 from shared.domain.uuid7 import Ids
 from shared.errors import SealBrokenError, StartError
 from shared.runtime.kept import kept_system
@@ -29,11 +34,13 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """What a rotation did.
 
     Attributes:
+        tenant_keys: of tenants, made or sealed anew.
         integrations: looked at.
-        resealed: of them, sealed anew; the others were under the first key already.
+        resealed: of them, sealed anew; the others were under their tenant's key already.
         unreadable: ids of those that no key of the ring opens; they stay as they are.
     """
 
+    tenant_keys: int
     integrations: int
     resealed: int
     unreadable: list[UUID]
@@ -49,10 +56,10 @@ def command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
     else:
         sys.stdout.write(
-            f"{done.resealed} of {done.integrations} integrations sealed anew; "
-            "keys behind the first may leave the ring.\n"
-            if not done.unreadable
-            else f"{done.resealed} of {done.integrations} integrations sealed anew.\n"
+            f"{done.tenant_keys} tenants' keys and {done.resealed} of {done.integrations} "
+            "integrations sealed anew"
+            + ("" if done.unreadable else "; keys behind the first may leave the ring")
+            + ".\n"
         )
     if done.unreadable:
         sys.stderr.write(
@@ -75,9 +82,18 @@ async def rotate(url: str, ring: KeyRing, *, is_told: bool = False) -> Rotation:
         StartError: PostgreSQL cannot be reached or refuses.
     """
     await open_pool(url, size=1, name="guardian rotate-secrets")
-    done = Rotation(integrations=0, resealed=0, unreadable=[])
+    wrapped = 0
+    tenant: UUID | None = UUID(int=0)
     after: tuple[UUID, UUID] | None = (UUID(int=0), UUID(int=0))
     try:
+        while tenant is not None:
+            async with operating() as session:
+                count, tenant = await _tenants(session, ring, tenant)
+            wrapped += count
+            if is_told and tenant is not None:
+                sys.stdout.write(f"{wrapped} tenants' keys sealed anew\n")
+                sys.stdout.flush()
+        done = Rotation(tenant_keys=wrapped, integrations=0, resealed=0, unreadable=[])
         while after is not None:
             async with operating() as session:
                 done, after = await _batch(session, ring, done, after)
@@ -93,6 +109,28 @@ async def rotate(url: str, ring: KeyRing, *, is_told: bool = False) -> Rotation:
     return done
 
 
+async def _tenants(session: OperatorSession, ring: KeyRing, after: UUID) -> tuple[int, UUID | None]:
+    """Give a key to tenants that need one and seal the others' anew; say how many, and the last."""
+    sql = session.connection
+    rows = await sql.fetch(_NEXT_TENANTS, after, AT_ONCE)
+    count = 0
+    for row in rows:
+        tenant_id, sealed = row["id"], row["sealed_key"]
+        if sealed is None:
+            fresh = new_tenant_key(ring, tenant_id=tenant_id)
+            await tenant_keys.keep(session, tenant_id, fresh, now=datetime.now(UTC))
+            count += 1
+            continue
+        try:
+            anew = rewrapped(ring, sealed, tenant_id=tenant_id)
+        except SealBrokenError:
+            continue  # its integrations are told of
+        if anew != sealed:
+            await sql.execute(_REWRAP, tenant_id, anew)
+            count += 1
+    return count, rows[-1]["id"] if len(rows) == AT_ONCE else None
+
+
 async def _batch(
     session: OperatorSession, ring: KeyRing, done: Rotation, after: tuple[UUID, UUID]
 ) -> tuple[Rotation, tuple[UUID, UUID] | None]:
@@ -103,10 +141,11 @@ async def _batch(
         place = {"tenant_id": row["tenant_id"], "integration_id": row["id"]}
         before = (row["sealed_config"], row["sealed_secret"], row["sealed_previous_secret"])
         try:
+            sealer = sealer_of(ring, row["sealed_key"], tenant_id=row["tenant_id"])
             sealed = (
-                resealed_credentials(ring, before[0], **place),
-                resealed_secret(ring, before[1], **place),
-                None if before[2] is None else resealed_secret(ring, before[2], **place),
+                resealed_credentials(sealer, before[0], **place),
+                resealed_secret(sealer, before[1], **place),
+                None if before[2] is None else resealed_secret(sealer, before[2], **place),
             )
         except SealBrokenError:
             unreadable.append(row["id"])
@@ -116,6 +155,7 @@ async def _batch(
     if changed:
         await session.connection.executemany(_RESEAL, changed)
     seen = Rotation(
+        tenant_keys=done.tenant_keys,
         integrations=done.integrations + len(rows),
         resealed=done.resealed + len(changed),
         unreadable=done.unreadable + unreadable,
@@ -133,7 +173,11 @@ async def _record(session: OperatorSession, done: Rotation) -> None:
             action="secrets.rotate",
             target_kind="key_ring",
             target_id="",
-            after={"integrations": done.integrations, "resealed": done.resealed},
+            after={
+                "tenant_keys": done.tenant_keys,
+                "integrations": done.integrations,
+                "resealed": done.resealed,
+            },
         ),
         entry_id=Ids(lambda: now)(),
         tenant_id=None,
@@ -143,11 +187,21 @@ async def _record(session: OperatorSession, done: Rotation) -> None:
 
 
 _NEXT = """
-SELECT tenant_id, id, sealed_config, sealed_secret, sealed_previous_secret
-FROM integration
-WHERE deleted_at IS NULL AND (tenant_id, id) > ($1, $2)
-ORDER BY tenant_id, id LIMIT $3 FOR UPDATE
+SELECT i.tenant_id, i.id, i.sealed_config, i.sealed_secret, i.sealed_previous_secret, k.sealed_key
+FROM integration i LEFT JOIN tenant_key k ON k.tenant_id = i.tenant_id
+WHERE i.deleted_at IS NULL AND (i.tenant_id, i.id) > ($1, $2)
+ORDER BY i.tenant_id, i.id LIMIT $3 FOR UPDATE OF i
 """
+
+_NEXT_TENANTS = """
+SELECT t.id, k.sealed_key
+FROM tenant t LEFT JOIN tenant_key k ON k.tenant_id = t.id
+WHERE t.id > $1 AND (k.sealed_key IS NOT NULL OR EXISTS
+  (SELECT FROM integration i WHERE i.tenant_id = t.id AND i.deleted_at IS NULL))
+ORDER BY t.id LIMIT $2
+"""
+
+_REWRAP = "UPDATE tenant_key SET sealed_key = $2 WHERE tenant_id = $1"
 
 # What is sealed means the same as before, so the version stays and no worker reads it anew.
 _RESEAL = """

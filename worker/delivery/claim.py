@@ -21,6 +21,7 @@ from shared.domain.credentials import open_credentials, open_secret
 from shared.domain.formats.rendering import Shape, shape_of
 from shared.domain.requests import fixed_headers
 from shared.domain.sealing import KeyRing
+from shared.domain.tenant_keys import sealer_of
 from shared.domain.uuid7 import floor
 from shared.errors import SealBrokenError
 from worker.delivery.leases import shard_of
@@ -193,7 +194,8 @@ def _destination(row: Row, ring: KeyRing, user_agent: str) -> Destination:
 
 def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
     place = {"tenant_id": row["tenant_id"], "integration_id": row["id"]}
-    credentials = open_credentials(ring, row["sealed_config"], **place)
+    sealer = sealer_of(ring, row["sealed_key"], tenant_id=row["tenant_id"])
+    credentials = open_credentials(sealer, row["sealed_config"], **place)
     previous = row["sealed_previous_secret"]
     shape = _shape(row)
     return Endpoint(
@@ -204,8 +206,8 @@ def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
             content_type=shape.content_type,
             user_agent=user_agent,
         ),
-        secret=open_secret(ring, row["sealed_secret"], **place),
-        previous_secret=None if previous is None else open_secret(ring, previous, **place),
+        secret=open_secret(sealer, row["sealed_secret"], **place),
+        previous_secret=None if previous is None else open_secret(sealer, previous, **place),
         previous_secret_until=row["previous_secret_until"],
         shape=shape,
         grant=credentials.grant,
@@ -241,9 +243,10 @@ _CHANGED = """
 SELECT i.id, i.tenant_id, i.version, i.is_enabled, i.deleted_at IS NOT NULL AS is_deleted, i.scopes,
   i.format, i.subject, i.template, i.headers, i.sealed_config, i.sealed_secret,
   i.sealed_previous_secret, i.previous_secret_until, i.counted_from, i.is_ordered,
-  i.rate_per_second, i.retry_waits_s
+  i.rate_per_second, i.retry_waits_s, k.sealed_key
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[]) AS w (id, shard, version)
 JOIN integration i ON i.shard = w.shard AND i.id = w.id
+LEFT JOIN tenant_key k ON k.tenant_id = i.tenant_id
 WHERE i.version <> w.version
 """
 

@@ -16,11 +16,13 @@ from api.openapi import ROOT
 from api.rate_limits import Limits
 from api.services.narratives import Respondent
 from shared.contracts.words import Role
+from shared.data import tenant_keys
 from shared.data.api_keys import create_key
-from shared.data.session import operating
+from shared.data.session import acting_for, operating
 from shared.domain import api_keys
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
+from shared.domain.tenant_keys import Sealer, sealer_of
 from shared.domain.uuid7 import Ids
 from shared.jobs import WakeUps, open_redis
 from tests.conftest import Clock, Database, Servers, make_tenant
@@ -60,6 +62,13 @@ class Api:
         """Wait until what goes on beside the requests is done."""
         for hook in self.app.on_shutdown:
             await cast("Callable[[], Awaitable[None]]", hook)()
+
+    async def sealer(self, tenant_id: UUID) -> Sealer:
+        """What opens the tenant's secrets."""
+        async with acting_for(tenant_id) as session:
+            sealed_key = await tenant_keys.read(session)
+        assert sealed_key is not None
+        return sealer_of(self.ring, sealed_key, tenant_id=tenant_id)
 
     def client(self, key: str | None = None, **params: str) -> httpx.AsyncClient:
         """Someone who speaks to the API, with `params` on each request; close it or let it go."""

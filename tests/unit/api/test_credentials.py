@@ -49,9 +49,8 @@ async def test_client_credentials_are_sealed_and_only_their_kind_is_shown(
     kept = await owner.fetchval("SELECT string_agg(audit::text, ' ') FROM audit")
     assert row is not None
     assert "canary" not in answer.text + row["it"] + kept
-    opened = open_credentials(
-        api.ring, row["sealed_config"], tenant_id=tenant, integration_id=UUID(body["id"])
-    )
+    place = {"tenant_id": tenant, "integration_id": UUID(body["id"])}
+    opened = open_credentials(await api.sealer(tenant), row["sealed_config"], **place)
     assert opened.auth_kind is AuthKind.OAUTH2
     assert opened.grant is not None
     assert opened.grant.token_url == OAUTH2["token_url"]
@@ -129,9 +128,8 @@ async def test_a_client_certificate_is_sealed_and_its_fingerprint_and_end_are_sh
     row = await owner.fetchrow("SELECT sealed_config, integration::text AS it FROM integration")
     assert row is not None
     assert "BEGIN" not in row["it"]
-    opened = open_credentials(
-        api.ring, row["sealed_config"], tenant_id=tenant, integration_id=UUID(body["id"])
-    )
+    place = {"tenant_id": tenant, "integration_id": UUID(body["id"])}
+    opened = open_credentials(await api.sealer(tenant), row["sealed_config"], **place)
     assert opened.client_certificate is not None
     assert opened.client_certificate.certificate.startswith("-----BEGIN CERTIFICATE-----")
 

@@ -22,6 +22,7 @@ from shared.contracts.words import Role
 from shared.data.connection import Connection
 from shared.domain.credentials import open_secret
 from shared.domain.signing import public_key
+from shared.domain.tenant_keys import Sealer
 from tests.conftest import make_tenant
 from tests.unit.api.conftest import Api
 
@@ -308,6 +309,7 @@ class Histories(RuleBasedStateMachine):
             self.tenant_id,
         )
         stored = {str(row["id"]): row for row in rows}
+        sealer = await self.stand.api.sealer(self.tenant_id)
         assert stored.keys() == {known.id for known in self.all}
         for known in self.all:
             row = stored[known.id]
@@ -315,14 +317,14 @@ class Histories(RuleBasedStateMachine):
             if known.is_deleted:
                 assert (row["sealed_secret"], row["sealed_previous_secret"]) == (None, None)
                 continue
-            assert self.opened(known, row["sealed_secret"]) == known.proof
-            assert self.opened(known, row["sealed_previous_secret"]) == known.previous
+            assert self.opened(sealer, known, row["sealed_secret"]) == known.proof
+            assert self.opened(sealer, known, row["sealed_previous_secret"]) == known.previous
 
-    def opened(self, known: Known, sealed: bytes | None) -> str | None:
+    def opened(self, sealer: Sealer, known: Known, sealed: bytes | None) -> str | None:
         if sealed is None:
             return None
         place = {"tenant_id": self.tenant_id, "integration_id": UUID(known.id)}
-        secret = open_secret(self.stand.api.ring, sealed, **place)
+        secret = open_secret(sealer, sealed, **place)
         return public_key(secret) if secret.startswith("whsk_") else secret
 
 

@@ -318,8 +318,9 @@ async def test_a_rotated_secret_is_new_and_the_old_one_signs_for_a_while(
     assert until == api.clock() + timedelta(hours=24)
     row = await owner.fetchrow("SELECT sealed_secret, sealed_previous_secret FROM integration")
     assert row is not None
+    sealer = await api.sealer(tenant)
     opened = [
-        open_secret(api.ring, sealed, tenant_id=tenant, integration_id=UUID(before["id"]))
+        open_secret(sealer, sealed, tenant_id=tenant, integration_id=UUID(before["id"]))
         for sealed in row
     ]
     assert opened == [body["signing_secret"], before["signing_secret"]]
@@ -339,7 +340,8 @@ async def test_v1a_shows_the_key_that_verifies_and_keeps_the_one_that_signs(
     assert body["signing_secret"] is None
     verifying_key = body["config_summary"]["verifying_key"]
     sealed = await owner.fetchval("SELECT sealed_secret FROM integration")
-    seed = open_secret(api.ring, sealed, tenant_id=tenant, integration_id=UUID(body["id"]))
+    sealer = await api.sealer(tenant)
+    seed = open_secret(sealer, sealed, tenant_id=tenant, integration_id=UUID(body["id"]))
     assert seed.startswith("whsk_")
     assert verifying_key == public_key(seed)
 

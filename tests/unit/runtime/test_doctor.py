@@ -38,6 +38,7 @@ async def test_a_system_with_a_worker_is_well(env: dict[str, str], owner: Connec
         "roles",
         "migrations",
         "row-security",
+        "seals",
         "worker",
         "queue",
     }
