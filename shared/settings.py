@@ -120,13 +120,13 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Requests a minute of one key, over all API processes together; 0: no "
             "limit. Above it: 429 with `Retry-After`.",
         ),
-    ] = 30_000
+    ] = 120_000
     guardian_rate_per_address: Annotated[
         int,
         Meta(
             ge=0, description="Requests a minute of one address (IPv6: one /64), whatever its keys."
         ),
-    ] = 60_000
+    ] = 240_000
     guardian_rate_failures: Annotated[
         int,
         Meta(
@@ -134,7 +134,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="Requests a minute of one address with keys that are not good; keys that "
             "were good before are heard all the same.",
         ),
-    ] = 60
+    ] = 600
     guardian_trusted_proxies: Annotated[
         str,
         Meta(
