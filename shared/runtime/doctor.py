@@ -279,7 +279,7 @@ async def _seals(connection: Connection, env: Mapping[str, str]) -> Check:
         detail = f"{count} seals need keys that the ring lacks: {', '.join(missing)}."
         remedy = "Put them back behind the first key of GUARDIAN_KEY_RING."
         return Check(name="seals", ok=False, detail=detail, remedy=remedy)
-    old = sum(count for key, count in needed.items() if key != ids[0])
+    old = sum(count for key, count in needed.items() if key not in ids[:1])
     if old or direct:
         detail = f"{old} seals are of an older key, {direct} integrations have no tenant's key yet."
         return Check(name="seals", ok=True, detail=detail, remedy="Run `guardian rotate-secrets`.")
