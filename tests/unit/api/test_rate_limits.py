@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import cast
 from uuid import UUID
 
@@ -208,20 +208,24 @@ async def test_what_a_limit_costs_a_request(
     api: Api, tenant: UUID, figure: Callable[[str], None]
 ) -> None:
     key = await api.make_key(Role.READER, tenant)
-    free = api.client(key)
     limits = Limits(per_key=30_000, per_address=60_000, failures=60)
-    bound = replace(api, app=api.rebuilt(limits=limits)).client(key)
-    best = {"free": 1e9, "bound": 1e9}
-    for _ in range(12):
-        for name, client in (("free", free), ("bound", bound)):
-            began = perf_counter()
-            for _ in range(25):
-                assert (await client.get("/event-types")).status_code == 200
-            best[name] = min(best[name], (perf_counter() - began) / 25)
+    callers = [replace(api, app=api.rebuilt(limits=one)).client(key) for one in (Limits(), limits)]
+    # Of the processor, since others use this machine, too; the fastest of many rounds.
+    free, bound = float("inf"), float("inf")
+    for _ in range(20):
+        free = min(free, await _processor_time(callers[0], 20))
+        bound = min(bound, await _processor_time(callers[1], 20))
 
-    cost = best["bound"] / best["free"] - 1
     figure(
-        f"rate limits: {best['bound'] * 1e3:.2f} ms a request with, {best['free'] * 1e3:.2f} ms "
-        f"without: {cost:+.1%}"
+        f"rate limits: {bound * 1e3:.3f} ms of the processor a request, {free * 1e3:.3f} ms "
+        f"without: {bound / free - 1:+.1%}"
     )
-    assert cost < 0.5, "even on a machine that does other things"
+    assert bound < 1.5 * free
+
+
+async def _processor_time(client: httpx.AsyncClient, requests: int) -> float:
+    """Seconds of the processor for one request, of as many."""
+    began = process_time()
+    for _ in range(requests):
+        assert (await client.get("/event-types")).status_code == 200
+    return (process_time() - began) / requests
