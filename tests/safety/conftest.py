@@ -11,8 +11,9 @@ from tests.conftest import Clock, Database, Servers
 from tests.safety.statements import Watched, pool_of
 from tests.safety.world import World, fill
 from tests.unit.api.conftest import Api, admin, anyone, api, operator, reader, ring
+from tests.unit.worker.conftest import builder
 
-__all__ = ["admin", "anyone", "api", "operator", "reader", "ring"]
+__all__ = ["admin", "anyone", "api", "builder", "operator", "reader", "ring"]
 
 
 @pytest.fixture
