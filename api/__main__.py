@@ -21,10 +21,11 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
-from api.app import METRICS, create_app
+from api.app import METRICS, STREAMS, create_app
 from api.logs import log_requests
 from api.services.narratives import Respondent
 from api.settings import Settings, load_settings
+from api.streams import Streams
 from shared.data.connection import connect
 from shared.data.engine import close_pool, open_pool
 from shared.data.migrate import pending_in
@@ -112,7 +113,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             limits=settings.limits,
         )
         await _listen(
-            app.state[METRICS].measured(log_requests(app)), listener, settings.trusted_proxies
+            app.state[METRICS].measured(log_requests(app)),
+            listener,
+            trusted_proxies=settings.trusted_proxies,
+            streams=app.state[STREAMS],
         )
     finally:
         await redis.aclose()
@@ -135,7 +139,21 @@ async def _judge_database(dsn: str) -> None:
         )
 
 
-async def _listen(app: ASGIApp, listener: socket.socket, trusted_proxies: str) -> None:
+class _Server(uvicorn.Server):
+    """Ends the streams before it waits for requests in flight: no stream ends by itself."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._streams.end_all()
+        await super().shutdown(sockets)
+
+
+async def _listen(
+    app: ASGIApp, listener: socket.socket, *, trusted_proxies: str, streams: Streams
+) -> None:
     config = uvicorn.Config(
         cast("Any", app),
         http="httptools",
@@ -151,7 +169,7 @@ async def _listen(app: ASGIApp, listener: socket.socket, trusted_proxies: str) -
     # closed its connections.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    await uvicorn.Server(config).serve(sockets=[listener])
+    await _Server(config, streams).serve(sockets=[listener])
 
 
 def _ignore(_: int, __: FrameType | None) -> None:

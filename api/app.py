@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from time import monotonic
 from typing import Any
@@ -32,6 +33,7 @@ from api.controllers.narratives import NarrativeController
 from api.controllers.observations import ObservationController
 from api.controllers.replays import ReplayController
 from api.controllers.stats import StatsController
+from api.controllers.streams import StreamController
 from api.controllers.success import SuccessController
 from api.controllers.tenants import TenantController
 from api.guards import tenant_of
@@ -44,6 +46,8 @@ from api.refusals import RefusalRecorder, witness_of
 from api.services.audit import Witness
 from api.services.integrations import Workshop
 from api.services.narratives import Respondent
+from api.streams import Streams
+from shared.announcements import Announcements, overhear
 from shared.domain.addresses import EgressRules
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
@@ -53,6 +57,9 @@ from shared.success.catalogue import Catalogues
 DISTRIBUTION = "guardian-z07"
 METRICS = "metrics"
 """Under this name the application's state holds its `Metrics`."""
+
+STREAMS = "streams"
+"""Under this name it holds its `Streams`, which whoever stops the server must end first."""
 
 CONTROLLERS: Sequence[ControllerRouterHandler] = (
     AuditController,
@@ -64,6 +71,7 @@ CONTROLLERS: Sequence[ControllerRouterHandler] = (
     NarrativeController,
     ReplayController,
     StatsController,
+    StreamController,
     ExportController,
     ObservationController,
     SuccessController,
@@ -91,7 +99,8 @@ def create_app(
     """Put the application together; the pool is the caller's to open before and close after.
 
     Args:
-        redis: asked for its health, and carries jobs to the worker; the owner closes it.
+        redis: asked for its health, carries jobs to the worker and tells streams what changed; the
+            owner closes it.
         wake_ups: tells the workers that something is due.
         ring: seals credentials and signing secrets.
         pepper: keys are digested under it.
@@ -106,6 +115,13 @@ def create_app(
     budgets = Budgets(redis, monotonic=monotonic)
     jobs = Jobs(redis)
     metrics = Metrics()
+    announcements = Announcements(redis)
+    streams = Streams(
+        overhear=partial(overhear, redis),
+        clock=clock,
+        entropy=entropy,
+        forget_key=authenticator.forget,
+    )
 
     def witness(request: Request[Principal, Any, State]) -> Witness:
         return witness_of(request.scope, request.user, clock=clock, ids=ids)
@@ -117,6 +133,7 @@ def create_app(
         return Workshop(ring=ring, egress=egress, entropy=entropy, witness=witness(request))
 
     given: dict[str, object] = {
+        "announcements": announcements,
         "authenticator": authenticator,
         "catalogues": Catalogues(clock),
         "clock": clock,
@@ -129,11 +146,14 @@ def create_app(
         "redis": redis,
         "respondent": respondent,
         "ring": ring,
+        "streams": streams,
         "wake_ups": wake_ups,
     }
 
     async def rest() -> None:
+        await streams.aclose()
         await authenticator.aclose()
+        await announcements.aclose()
         await wake_ups.aclose()
         await jobs.aclose()
 
@@ -161,7 +181,7 @@ def create_app(
         request_class=JsonRequest,
         request_max_body_size=MAXIMUM_BYTES,
         openapi_config=None,
-        state=State({"version": version(DISTRIBUTION), METRICS: metrics}),
+        state=State({"version": version(DISTRIBUTION), METRICS: metrics, STREAMS: streams}),
         logging_config=None,
     )
 

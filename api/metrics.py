@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 import asyncpg
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from shared.data.queue_figures import QueueFigures, queue_figures
@@ -76,12 +76,15 @@ class Metrics:
                 await app(scope, receive, send)
                 return
             began = self._monotonic()
+            begun: float | None = None
             status = 0
 
             async def watch(message: Message) -> None:
-                nonlocal status
+                nonlocal status, begun
                 if message["type"] == "http.response.start":
                     status = message["status"]
+                    if _is_stream(message):
+                        begun = self._monotonic()
                 await send(message)
 
             try:
@@ -90,7 +93,8 @@ class Metrics:
                 # An unknown path or method is the caller's own word, so it is no label.
                 route = scope.get("path_template") or NO_ROUTE
                 method = scope["method"] if route != NO_ROUTE else NO_ROUTE
-                taken_s = self._monotonic() - began
+                # How long somebody listens says nothing of how long anybody waited.
+                taken_s = (self._monotonic() if begun is None else begun) - began
                 self._requests.labels(method, route, str(status)).observe(taken_s)
 
         return measure
@@ -112,6 +116,13 @@ _GAUGES = {
     "shards_leased": "Of 64 shards, those a worker holds a lease on.",
     "deliveries_paused": "1 while an operator, or a restore, holds all deliveries back, else 0.",
 }
+
+
+def _is_stream(start: HTTPResponseStartEvent) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in start["headers"]
+    )
 
 
 async def _ask() -> QueueFigures | None:

@@ -5,8 +5,10 @@ redirect would carry the key to a place nobody named, and it never puts the key 
 """
 
 import asyncio
+import random
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from functools import cached_property
 from http import HTTPStatus
@@ -27,6 +29,7 @@ from shared.contracts.catalogue import (
     NewSubDimension,
     SubDimensionEntry,
 )
+from shared.contracts.changes import NOTICES, Live, Notice, Reset
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.event_types import EventTypeInfo
 from shared.contracts.exports import ExportPage, Stream
@@ -84,6 +87,12 @@ T = TypeVar("T")
 
 ROOT = "/api/guardian/meta"
 REMEMBERED_ANSWERS = 64
+EVENT_STREAM = "text/event-stream"
+SILENCE_S = 45.0
+"""A stream that lives says so every 15 seconds."""
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
 
 Parameter = str | int | bool | datetime | UUID | None
 
@@ -101,6 +110,28 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Event(NamedTuple):
+    """A server-sent event, as far as its lines were read."""
+
+    name: str = ""
+    id: str = ""
+    data: str = ""
+
+    def with_line(self, line: str) -> "_Event":
+        """The event with one more line; what is no field of it, such as a comment, is nothing."""
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "event":
+                return self._replace(name=value)
+            case "id":
+                return self._replace(id=value)
+            case "data":
+                return self._replace(data=self.data + value)
+            case _:
+                return self
+
+
 class GuardianClient:
     """One server, one key. Use it as `async with`, or call `close` when done."""
 
@@ -111,6 +142,7 @@ class GuardianClient:
         *,
         workspace_id: UUID | None = None,
         timeout_s: float = 10.0,
+        dice: Callable[[], float] = random.random,
     ) -> None:
         """Prepare to speak; nothing is sent yet.
 
@@ -120,6 +152,7 @@ class GuardianClient:
             key: a bearer key.
             workspace_id: the tenant to act for; an operator's key must name one.
             timeout_s: seconds for a whole exchange, not for each read.
+            dice: uniform in [0, 1); spreads the returns of many clients that lost one server.
 
         Raises:
             SettingError: `base_url` is not an `http://` or `https://` address, or `key` cannot be
@@ -131,6 +164,7 @@ class GuardianClient:
         self.workspace_id = workspace_id
         self._key = key
         self._timeout_s = timeout_s
+        self._dice = dice
         self._remembered: OrderedDict[str, tuple[str, object]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -151,7 +185,11 @@ class GuardianClient:
     def acting_for(self, workspace_id: UUID) -> "GuardianClient":
         """A client with the same server and key that names another tenant."""
         return GuardianClient(
-            self.base_url, self._key, workspace_id=workspace_id, timeout_s=self._timeout_s
+            self.base_url,
+            self._key,
+            workspace_id=workspace_id,
+            timeout_s=self._timeout_s,
+            dice=self._dice,
         )
 
     async def close(self) -> None:
@@ -186,6 +224,42 @@ class GuardianClient:
     async def change_narrative_settings(self, change: NarrativeSettingsChange) -> NarrativeSettings:
         """Let a model choose the words, or no longer."""
         return await self._send(NarrativeSettings, "PUT", "/success/narrative/settings", change)
+
+    async def stream(self) -> AsyncGenerator[Notice, None]:
+        """What changes, as it does, for ever; it connects anew by itself and never misses anything.
+
+        Yields:
+            `Live`: whether changes are told at the moment. While they are not, look by yourself.
+            `Reset`: something may have been missed, so ask for everything again.
+            `Change`: ask again for what is of its kind.
+
+        Raises:
+            GuardianError: the server refuses, so that trying again would not help.
+        """
+        is_live = False
+        last_id: str | None = None
+        failures = 0
+        while True:
+            try:
+                async with aclosing(self._listen(last_id)) as events:
+                    async for event in events:
+                        failures = 0
+                        last_id = event.id or last_id
+                        notice = _notice(event)
+                        if isinstance(notice, Live):
+                            is_live, was_live = notice.is_live, is_live
+                            if is_live == was_live:
+                                continue
+                        if notice is not None:
+                            yield notice
+            except (UnavailableError, RateLimitedError):
+                failures += 1
+            if is_live:
+                is_live = False
+                yield Live(is_live=False)
+            # Many clients lose the same server at once, so no two come back together.
+            pause_s = min(FIRST_PAUSE_S * 2 ** max(failures - 1, 0), LONGEST_PAUSE_S)
+            await asyncio.sleep(pause_s * (0.8 + 0.4 * self._dice()))
 
     async def portfolio(self) -> Portfolio:
         """All tenants, now; operators only."""
@@ -476,6 +550,44 @@ class GuardianClient:
         )
         return self._decode(kind, answer)
 
+    async def _listen(self, last_id: str | None) -> AsyncGenerator[_Event, None]:
+        """The events of one connection, until it ends.
+
+        Raises:
+            UnreachableError: there is none, or it broke, or it was silent for too long.
+        """
+        import httpx  # noqa: PLC0415 - as below
+
+        headers = {"accept": EVENT_STREAM}
+        if last_id is not None:
+            headers["last-event-id"] = last_id
+        request = self._http.build_request(
+            "GET",
+            f"{ROOT}/stream",
+            params=_query({"workspaceId": self.workspace_id}),
+            headers=headers,
+            timeout=httpx.Timeout(self._timeout_s, read=max(SILENCE_S, self._timeout_s)),
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                answer = _answer(response.status_code, response.headers)
+                if not response.is_success:
+                    raise self._refusal(answer._replace(body=await response.aread()))
+                if answer.content_type != EVENT_STREAM:
+                    raise self._stranger(answer)
+                event = _Event()
+                async for line in response.aiter_lines():
+                    if line:
+                        event = event.with_line(line)
+                    elif event.name:
+                        yield event
+                        event = _Event()
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
+            raise UnreachableError(f"The stream of {self.base_url} broke.") from None
+
     async def _exchange(
         self,
         method: str,
@@ -502,12 +614,7 @@ class GuardianClient:
             raise UnreachableError(f"Nothing answers at {self.base_url}.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
             raise UnreachableError(f"The connection to {self.base_url} broke.") from None
-        answer = Answer(
-            status=response.status_code,
-            content_type=response.headers.get("content-type", "").partition(";")[0].strip(),
-            etag=response.headers.get("etag"),
-            body=response.content,
-        )
+        answer = _answer(response.status_code, response.headers, response.content)
         if response.is_success or answer.status == HTTPStatus.NOT_MODIFIED:
             return answer
         raise self._refusal(answer)
@@ -563,6 +670,24 @@ class GuardianClient:
             f"{self.base_url} answered {answer.status} with {kind}, which is not how Guardian "
             "answers: is the address right?"
         )
+
+
+def _answer(status: int, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    return Answer(
+        status=status,
+        content_type=headers.get("content-type", "").partition(";")[0].strip(),
+        etag=headers.get("etag"),
+        body=body,
+    )
+
+
+def _notice(event: _Event) -> Notice | None:
+    """What an event says; None where a newer server says what is not known here."""
+    kind = NOTICES.get(event.name)
+    try:
+        return None if kind is None else msgspec.json.decode(event.data, type=kind)
+    except msgspec.DecodeError:
+        return Reset()
 
 
 def server_address(url: str) -> str:

@@ -17,16 +17,19 @@ from uuid import UUID
 
 import uvloop
 
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.domain.requests import user_agent
 from shared.domain.uuid7 import Ids
 from shared.errors import GuardianError
-from shared.jobs import listen
+from shared.jobs import listen, open_redis
 from shared.logs import set_up_logging
 from shared.settings import AiSettings
 from worker import retention
 from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import OUTAGE, Means, Pace, Pump
 from worker.delivery.send import Transport
+from worker.delivery.settle import Record
 from worker.narratives import Caps, Desk
 from worker.replay import replay_on_and_on
 from worker.resources import open_resources
@@ -35,6 +38,8 @@ from worker.tasks import keep_house
 
 BEATS_PER_LEASE = 3
 LONGEST_BEAT_S = 5.0
+ANNOUNCEMENT_PAUSE_S = 0.1
+"""However many deliveries are settled meanwhile, each tenant with some is announced once."""
 
 log = logging.getLogger("guardian.worker")
 
@@ -69,7 +74,10 @@ async def _work(settings: Settings) -> None:
             await retention.make_partitions(_now())
         except OUTAGE as error:
             log.warning("partitions are made later: %s", type(error).__name__)
-        async with _desk(settings.ai) as desk:
+        async with (
+            _announcing(settings) as announcements,
+            _desk(settings.ai, announcements) as desk,
+        ):
             house = asyncio.create_task(
                 keep_house(
                     settings.redis.redis_url,
@@ -78,9 +86,18 @@ async def _work(settings: Settings) -> None:
                     retention_days=settings.retention_days,
                 )
             )
-            replaying = asyncio.create_task(replay_on_and_on(clock=_now, ids=Ids(_now)))
+            replaying = asyncio.create_task(
+                replay_on_and_on(
+                    clock=_now,
+                    ids=Ids(_now),
+                    moved_on=lambda tenant_id, id_: announcements.tell(
+                        tenant_id, ChangeKind.REPLAYS, id_
+                    ),
+                )
+            )
             try:
                 pump = _pump(settings, transport)
+                pump.watchers.append(partial(_announce, announcements))
                 async with _telling(settings, pump):
                     await pump.run(stop)
             finally:
@@ -88,6 +105,24 @@ async def _work(settings: Settings) -> None:
                 replaying.cancel()
                 await asyncio.gather(house, replaying, return_exceptions=True)
     log.info("worker stopped")
+
+
+@asynccontextmanager
+async def _announcing(settings: Settings) -> AsyncGenerator[Announcements, None]:
+    redis = open_redis(settings.redis.redis_url)
+    announcements = Announcements(redis, pause_s=ANNOUNCEMENT_PAUSE_S)
+    try:
+        yield announcements
+    finally:
+        await announcements.aclose()
+        await redis.aclose()
+
+
+def _announce(announcements: Announcements, record: Record) -> None:
+    due = record.due
+    announcements.tell(due.tenant_id, ChangeKind.DELIVERIES)
+    if record.is_gone:
+        announcements.tell(due.tenant_id, ChangeKind.INTEGRATIONS, due.integration_id)
 
 
 @asynccontextmanager
@@ -104,20 +139,24 @@ async def _telling(settings: Settings, pump: Pump) -> AsyncGenerator[None, None]
 
 
 @asynccontextmanager
-async def _desk(ai: AiSettings) -> AsyncGenerator[Desk, None]:
+async def _desk(ai: AiSettings, announcements: Announcements) -> AsyncGenerator[Desk, None]:
     caps = Caps(
         calls_per_day=ai.guardian_ai_tenant_calls_per_day,
         usd_per_month=ai.guardian_ai_usd_per_month,
     )
+
+    def told(tenant_id: UUID) -> None:
+        announcements.tell(tenant_id, ChangeKind.NARRATIVE)
+
     if not ai.anthropic_api_key:
-        yield Desk(None, caps, _now)
+        yield Desk(None, caps, _now, told)
         return
     # More than a second and 70 MB, which a worker without a key need not spend.
     from worker.narrator import AnthropicNarrator  # noqa: PLC0415
 
     narrator = AnthropicNarrator(ai.anthropic_api_key, ai)
     try:
-        yield Desk(narrator, caps, _now)
+        yield Desk(narrator, caps, _now, told)
     finally:
         await narrator.aclose()
 

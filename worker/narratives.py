@@ -24,6 +24,7 @@ MOST_CLAIMS = 3
 NARRATIVES_LIVE = timedelta(days=180)
 SPENDING_LIVES = timedelta(days=400)
 RETIREMENT_WARNING = timedelta(days=30)
+NOTHING_TO_DO = "nothing to do"
 AT_ONCE = 20
 """How many waiting questions one round takes on."""
 
@@ -99,13 +100,22 @@ class Caps:
     usd_per_month: float
 
 
+def _to_nobody(_: UUID) -> None:
+    """Nobody waits for answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the jobs work with; without a narrator they say that there is no key."""
+    """What the jobs work with; without a narrator they say that there is no key.
+
+    Attributes:
+        told: called with the tenant of each question that got its answer, once that is stored.
+    """
 
     narrator: Narrator | None
     caps: Caps
     clock: Callable[[], datetime]
+    told: Callable[[UUID], None] = _to_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,8 @@ async def tell_one(desk: Desk, tenant_id: UUID, key: str) -> str:
     """
     claimed = await _claim(desk, tenant_id, key)
     if not isinstance(claimed, _Claimed):
+        if claimed != NOTHING_TO_DO:
+            desk.told(tenant_id)
         return claimed
     telling = Telling(reason=FallbackReason.NO_KEY)
     if desk.narrator is not None:
@@ -138,6 +150,7 @@ async def tell_one(desk: Desk, tenant_id: UUID, key: str) -> str:
             log.error("the narrator broke: %s", type(error).__name__)  # noqa: TRY400
             telling = Telling(reason=FallbackReason.INTERNAL)
     await _settle(claimed, telling, now=desk.clock())
+    desk.told(tenant_id)
     outcome = telling.reason or "ready"
     log.info("narrative %s after %d calls", outcome, telling.calls)
     return str(outcome)
@@ -217,7 +230,7 @@ async def _claim(desk: Desk, tenant_id: UUID, key: str) -> _Claimed | str:
             now,
         )
         if row is None:
-            return "nothing to do"
+            return NOTHING_TO_DO
         refused, ledger = _judged(row["claims"], row["ledger"])
         if refused is None and not await _is_switched_on(session, tenant_id):
             refused = FallbackReason.SWITCHED_OFF

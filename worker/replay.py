@@ -28,18 +28,28 @@ _MICROSECOND = timedelta(microseconds=1)
 log = logging.getLogger("guardian.replay")
 
 
-async def replay_on_and_on(*, clock: Callable[[], datetime], ids: Callable[[], UUID]) -> None:
+def _to_nobody(_: UUID, __: UUID) -> None:
+    """Nobody watches."""
+
+
+async def replay_on_and_on(
+    *,
+    clock: Callable[[], datetime],
+    ids: Callable[[], UUID],
+    moved_on: Callable[[UUID, UUID], None] = _to_nobody,
+) -> None:
     """Go on with every running replay until cancelled; no outage of PostgreSQL ends it.
 
     Args:
         clock: dates the end of a replay.
         ids: gives the ids of deliveries, in order.
+        moved_on: called with the tenant and the id of each replay that did, once it is stored.
     """
     is_news = True
     while True:
         moved = 0
         try:
-            moved = await go_on(clock=clock, ids=ids)
+            moved = await go_on(clock=clock, ids=ids, moved_on=moved_on)
             is_news = True
         except OUTAGE as error:
             if is_news:
@@ -51,7 +61,12 @@ async def replay_on_and_on(*, clock: Callable[[], datetime], ids: Callable[[], U
         await asyncio.sleep(WORK_S if moved else LOOK_S)
 
 
-async def go_on(*, clock: Callable[[], datetime], ids: Callable[[], UUID]) -> int:
+async def go_on(
+    *,
+    clock: Callable[[], datetime],
+    ids: Callable[[], UUID],
+    moved_on: Callable[[UUID, UUID], None] = _to_nobody,
+) -> int:
     """Give every running replay one batch, and count what was taken on."""
     async with working(is_read_only=True) as session:
         running = await session.connection.fetch(
@@ -59,7 +74,10 @@ async def go_on(*, clock: Callable[[], datetime], ids: Callable[[], UUID]) -> in
         )
     moved = 0
     for row in running:
-        moved += await _batch(row["tenant_id"], row["id"], clock=clock, ids=ids)
+        taken = await _batch(row["tenant_id"], row["id"], clock=clock, ids=ids)
+        if taken:
+            moved_on(row["tenant_id"], row["id"])
+        moved += taken
     return moved
 
 

@@ -13,6 +13,8 @@ from api.parameters import InstantText, instant_of
 from api.services import deliveries
 from api.services.audit import Witness
 from api.services.deliveries import Filter
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.contracts.deliveries import Delivery, DeliveryDetail
 from shared.contracts.pages import Page
 from shared.contracts.words import DeliveryStatus, MessageType, Role
@@ -73,9 +75,11 @@ class DeliveryController(Controller):
         delivery_id: FromPath[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
         wake_ups: NamedDependency[WakeUps],
+        announcements: NamedDependency[Announcements],
     ) -> Delivery:
         """Make a new delivery of the same event; its `replay_of` names this one."""
         async with acting_for(tenant_id) as session:
             made = await deliveries.redeliver(session, delivery_id, witness=witness)
         wake_ups.wake([made.integration_id])
+        announcements.tell(tenant_id, ChangeKind.DELIVERIES)
         return made

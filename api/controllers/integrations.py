@@ -17,6 +17,8 @@ from api.principal import Principal
 from api.services import deliveries, integrations, previews
 from api.services.audit import Witness
 from api.services.integrations import Workshop
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.contracts.integrations import (
     Integration,
     IntegrationChange,
@@ -69,10 +71,12 @@ class IntegrationController(Controller):
         tenant_id: NamedDependency[UUID],
         data: JSONBody[NewIntegration],
         workshop: NamedDependency[SkipValidation[Workshop]],
+        announcements: NamedDependency[Announcements],
     ) -> Response[Integration]:
         """Make an integration. Its signing secret is shown in this answer and never again."""
         async with acting_for(tenant_id) as session:
             made = await integrations.create(session, data, workshop=workshop)
+        announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, made.id)
         return _tagged(made, HTTP_201_CREATED)
 
     @patch(guards=WRITES, summary="Change several at once", opt={"action": "integration.update"})
@@ -81,10 +85,13 @@ class IntegrationController(Controller):
         tenant_id: NamedDependency[UUID],
         data: JSONBody[IntegrationUpdates],
         workshop: NamedDependency[SkipValidation[Workshop]],
+        announcements: NamedDependency[Announcements],
     ) -> IntegrationsUpdated:
         """Change several integrations, all of them or none."""
         async with acting_for(tenant_id) as session:
             changed = await integrations.change_many(session, data.updates, workshop=workshop)
+        for one in changed:
+            announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, one.id)
         return IntegrationsUpdated(updated=changed)
 
     @post(
@@ -99,12 +106,14 @@ class IntegrationController(Controller):
         tenant_id: NamedDependency[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
         wake_ups: NamedDependency[WakeUps],
+        announcements: NamedDependency[Announcements],
         integrationId: FromQuery[UUID | None] = None,  # noqa: N803 - the contract's spelling
     ) -> TestsQueued:
         """Queue a test event for one integration, or for every enabled one."""
         async with acting_for(tenant_id) as session:
             queued = await deliveries.queue_tests(session, integrationId, witness=witness)
         wake_ups.wake(test.integration_id for test in queued)
+        announcements.tell(tenant_id, ChangeKind.DELIVERIES)
         return TestsQueued(test_events_created=len(queued), integrations=queued)
 
     @get("/{integration_id:uuid}", guards=READS, summary="One integration")
@@ -128,11 +137,13 @@ class IntegrationController(Controller):
     )
     async def change(
         self,
+        *,
         request: Request[Principal, Any, Any],
         tenant_id: NamedDependency[UUID],
         integration_id: FromPath[UUID],
         data: JSONBody[IntegrationChange],
         workshop: NamedDependency[SkipValidation[Workshop]],
+        announcements: NamedDependency[Announcements],
     ) -> Response[Integration]:
         """Change what is given; with `If-Match` only if nobody else changed it meanwhile."""
         versions = expected_versions(request)
@@ -140,6 +151,7 @@ class IntegrationController(Controller):
             changed = await integrations.change(
                 session, integration_id, data, versions=versions, workshop=workshop
             )
+        announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
         return _tagged(changed)
 
     @get("/{integration_id:uuid}/preview", guards=READS, summary="What it would get")
@@ -181,11 +193,13 @@ class IntegrationController(Controller):
         tenant_id: NamedDependency[UUID],
         integration_id: FromPath[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
+        announcements: NamedDependency[Announcements],
     ) -> None:
         """Stop it and forget its secrets; what it was sent stays on record."""
         versions = expected_versions(request)
         async with acting_for(tenant_id) as session:
             await integrations.delete(session, integration_id, versions=versions, witness=witness)
+        announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
 
     @post(
         "/{integration_id:uuid}/rotate-secret",
@@ -196,23 +210,27 @@ class IntegrationController(Controller):
     )
     async def rotate_secret(
         self,
+        *,
         request: Request[Principal, Any, Any],
         tenant_id: NamedDependency[UUID],
         integration_id: FromPath[UUID],
         workshop: NamedDependency[SkipValidation[Workshop]],
+        announcements: NamedDependency[Announcements],
         data: JSONBody[SecretRotation | None] = None,
     ) -> RotatedSecret:
         """Sign with a new secret, and with the old one too for a while; `If-Match` counts."""
         versions = expected_versions(request)
         rotation = data or SecretRotation()
         async with acting_for(tenant_id) as session:
-            return await integrations.rotate_secret(
+            rotated = await integrations.rotate_secret(
                 session,
                 integration_id,
                 overlap=timedelta(hours=rotation.overlap_hours),
                 versions=versions,
                 workshop=workshop,
             )
+        announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
+        return rotated
 
 
 def _tagged(integration: Integration, status_code: int = HTTP_200_OK) -> Response[Integration]:

@@ -22,6 +22,8 @@ from api.services.narratives import (
     tell_narrative,
 )
 from api.services.success import tell_overview
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.contracts.narrative import Narrative, NarrativeSettings, NarrativeSettingsChange, Source
 from shared.contracts.words import Role
 from shared.data.session import acting_for
@@ -79,10 +81,13 @@ class NarrativeController(Controller):
         data: JSONBody[NarrativeSettingsChange],
         tenant_id: NamedDependency[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
+        announcements: NamedDependency[Announcements],
     ) -> NarrativeSettings:
         """Off by default: switched on, numbers of the overview go to the model's provider."""
         async with acting_for(tenant_id) as session:
-            return await change_settings(session, data, witness=witness)
+            changed = await change_settings(session, data, witness=witness)
+        announcements.tell(tenant_id, ChangeKind.NARRATIVE)
+        return changed
 
 
 _EVER = datetime.fromtimestamp(0, UTC)

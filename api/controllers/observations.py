@@ -19,6 +19,8 @@ from api.services import batches
 from api.services.batches import Numbered
 from api.services.idempotency import Repeatable, part_of, remember, remembered, repeatable
 from api.services.ingest import Intake, Told, ingest
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.contracts.observations import (
     AdoptionObservation,
     BatchReceipt,
@@ -30,7 +32,7 @@ from shared.contracts.observations import (
     ReadinessObservation,
     UpliftPlanObservation,
 )
-from shared.contracts.words import Role
+from shared.contracts.words import Role, Scope
 from shared.data.session import TenantSession, acting_for
 from shared.domain.uuid7 import Ids
 from shared.errors import ConflictError, TooLargeError
@@ -48,9 +50,10 @@ IdempotencyKey = Annotated[
 
 
 class Stored(NamedTuple):
-    """What was done once: its answer, who has something due afterwards, observations stored."""
+    """What was done once: its answer, what changed, who has something due, observations stored."""
 
     answer: bytes
+    domains: frozenset[Scope]
     woken: frozenset[UUID]
     number: int
 
@@ -70,6 +73,7 @@ class Desk:
         ids: Ids,
         clock: Callable[[], datetime],
         wake_ups: WakeUps,
+        announcements: Announcements,
         metrics: Metrics,
     ) -> None:
         """Take what the application provides."""
@@ -79,6 +83,7 @@ class Desk:
         self._ids = ids
         self._clock = clock
         self._wake_ups = wake_ups
+        self._announcements = announcements
         self._metrics = metrics
 
     async def accept(self, told: Told, *, key: str | None) -> ObservationReceipt:
@@ -90,7 +95,8 @@ class Desk:
 
         async def store(session: TenantSession, intake: Intake) -> Stored:
             accepted = await ingest(session, told, intake=intake)
-            return Stored(msgspec.json.encode(accepted.receipt), accepted.woken, 1)
+            answer = msgspec.json.encode(accepted.receipt)
+            return Stored(answer, frozenset({accepted.domain}), accepted.woken, 1)
 
         body = await self._request.body() if key is not None else b""
         kept = repeatable(key, route=self._route(), body=body)
@@ -103,9 +109,10 @@ class Desk:
         """Store chunk `number` of a batch."""
 
         async def store(session: TenantSession, intake: Intake) -> Stored:
-            results, woken = await batches.store_chunk(session, lines, intake=intake)
-            count = sum(one.receipt is not None for one in results)
-            return Stored(msgspec.json.encode(results), woken, count)
+            chunk = await batches.store_chunk(session, lines, intake=intake)
+            count = sum(one.receipt is not None for one in chunk.results)
+            answer = msgspec.json.encode(chunk.results)
+            return Stored(answer, chunk.domains, chunk.woken, count)
 
         content = b"\n".join(one.content for one in lines if isinstance(one.content, bytes))
         route = f"{self._route()} events={has_events}"
@@ -135,6 +142,7 @@ class Desk:
             return await self._twin_answer(kept, conflict)
         if stored is not None:
             self._wake_ups.wake(stored.woken)
+            self._announce(stored)
             self._metrics.stored(stored.number)
         return answer
 
@@ -145,6 +153,12 @@ class Desk:
         if answer is None:
             raise conflict
         return answer
+
+    def _announce(self, stored: Stored) -> None:
+        for domain in stored.domains:
+            self._announcements.tell(self._tenant_id, ChangeKind(domain))
+        if stored.woken:
+            self._announcements.tell(self._tenant_id, ChangeKind.DELIVERIES)
 
     def _route(self) -> str:
         return f"{self._request.method} {self._request.scope['path']}"
@@ -158,6 +172,7 @@ def desk(
     ids: NamedDependency[Ids],
     clock: NamedDependency[Callable[[], datetime]],
     wake_ups: NamedDependency[WakeUps],
+    announcements: NamedDependency[Announcements],
     metrics: NamedDependency[Metrics],
 ) -> Desk:
     """Open the desk for one request."""
@@ -168,6 +183,7 @@ def desk(
         ids=ids,
         clock=clock,
         wake_ups=wake_ups,
+        announcements=announcements,
         metrics=metrics,
     )
 

@@ -12,6 +12,8 @@ from api.guards import requires
 from api.pages import DEFAULT_LIMIT, Limit, page_of, position_of
 from api.services import replays
 from api.services.audit import Witness
+from shared.announcements import Announcements
+from shared.contracts.changes import ChangeKind
 from shared.contracts.pages import Page
 from shared.contracts.replays import NewReplay, Replay, ReplayCount
 from shared.contracts.words import Role
@@ -35,16 +37,19 @@ class ReplayController(Controller):
         tenant_id: NamedDependency[UUID],
         data: JSONBody[NewReplay],
         witness: NamedDependency[SkipValidation[Witness]],
+        announcements: NamedDependency[Announcements],
     ) -> Response[Replay]:
         """Choose deliveries and have them sent in the background; with `dry_run`, only count."""
         answer: Response[Any]
-        async with acting_for(tenant_id) as session:
-            if data.dry_run:
+        if data.dry_run:
+            async with acting_for(tenant_id) as session:
                 counted = await replays.count(session, data, now=witness.clock())
-                answer = Response(counted, status_code=HTTP_200_OK)
-            else:
+            answer = Response(counted, status_code=HTTP_200_OK)
+        else:
+            async with acting_for(tenant_id) as session:
                 started = await replays.start(session, data, witness=witness)
-                answer = Response(started, status_code=HTTP_202_ACCEPTED)
+            announcements.tell(tenant_id, ChangeKind.REPLAYS, started.id)
+            answer = Response(started, status_code=HTTP_202_ACCEPTED)
         return answer
 
     @get(guards=[requires(Role.READER)], summary="List replays, newest first")
@@ -77,7 +82,9 @@ class ReplayController(Controller):
         tenant_id: NamedDependency[UUID],
         replay_id: FromPath[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
+        announcements: NamedDependency[Announcements],
     ) -> None:
         """Make no more deliveries; up to 1,000 that were made already still go."""
         async with acting_for(tenant_id) as session:
             await replays.cancel(session, replay_id, witness=witness)
+        announcements.tell(tenant_id, ChangeKind.REPLAYS, replay_id)

@@ -12,6 +12,7 @@ from api.services.acceptance import Observation
 from api.services.ingest import Accepted, Intake, Told, ingest_all
 from shared.contracts.batches import Line, UpliftPlanLine
 from shared.contracts.observations import LineResult
+from shared.contracts.words import Scope
 from shared.data.session import TenantSession
 from shared.errors import GuardianError, InvalidError, MalformedError, TooLargeError
 
@@ -27,6 +28,14 @@ class Numbered(NamedTuple):
 
     number: int
     content: bytes | GuardianError
+
+
+class Chunk(NamedTuple):
+    """What became of each line, which domains have news, which integrations have something due."""
+
+    results: list[LineResult]
+    domains: frozenset[Scope]
+    woken: frozenset[UUID]
 
 
 async def chunks(stream: AsyncIterator[bytes]) -> AsyncGenerator[list[Numbered], None]:
@@ -53,15 +62,18 @@ async def chunks(stream: AsyncIterator[bytes]) -> AsyncGenerator[list[Numbered],
 
 async def store_chunk(
     session: TenantSession, lines: Sequence[Numbered], *, intake: Intake
-) -> tuple[list[LineResult], frozenset[UUID]]:
-    """Store a chunk, and say what became of each line and which integrations have something due."""
+) -> Chunk:
+    """Store a chunk."""
     read = [_read(line.content) for line in lines]
     told = [one for one in read if isinstance(one, Told)]
     stored = iter(await ingest_all(session, told, intake=intake))
     outcomes = [next(stored) if isinstance(one, Told) else one for one in read]
-    woken = [one.woken for one in outcomes if isinstance(one, Accepted)]
-    results = [_result(line.number, one) for line, one in zip(lines, outcomes, strict=True)]
-    return results, frozenset[UUID]().union(*woken)
+    accepted = [one for one in outcomes if isinstance(one, Accepted)]
+    return Chunk(
+        [_result(line.number, one) for line, one in zip(lines, outcomes, strict=True)],
+        frozenset(one.domain for one in accepted),
+        frozenset[UUID]().union(*(one.woken for one in accepted)),
+    )
 
 
 async def _lines(stream: AsyncIterator[bytes]) -> AsyncGenerator[Numbered, None]:

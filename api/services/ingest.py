@@ -42,8 +42,9 @@ class Told(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What was stored, and which integrations have something due now."""
+    """What was stored, of which domain, and which integrations have something due now."""
 
+    domain: Scope
     receipt: ObservationReceipt
     woken: frozenset[UUID]
 
@@ -498,6 +499,7 @@ async def _store_plan(
 
 def _accepted(prepared: _Prepared, deliveries: int, integrations: list[UUID] | None) -> Accepted:
     return Accepted(
+        prepared.domain,
         ObservationReceipt(
             observation_id=prepared.id,
             event_ids=[event.id for event in prepared.events],

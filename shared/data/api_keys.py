@@ -3,6 +3,7 @@
 Row-level security decides whose keys a session sees: a tenant's own, or for an operator all.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,6 +135,18 @@ async def find_key(session: OperatorSession, prefix: str) -> StoredKey | None:
     """The key that begins with `prefix`, revoked and expired ones too."""
     row = await ApiKey.select(*_STORED).where(ApiKey.prefix == prefix).first()
     return None if row is None else _stored(row)
+
+
+async def good_keys(
+    session: OperatorSession, key_ids: Iterable[UUID], *, now: datetime
+) -> set[UUID]:
+    """Those of `key_ids` that are neither revoked nor expired."""
+    rows = (
+        await ApiKey.select(ApiKey.id)
+        .where(ApiKey.id.is_in(list(key_ids)), ApiKey.revoked_at.is_null())
+        .where(ApiKey.expires_at.is_null() | (ApiKey.expires_at > now))
+    )
+    return {row["id"] for row in rows}
 
 
 async def touch_key(session: OperatorSession, key_id: UUID, *, now: datetime) -> None:

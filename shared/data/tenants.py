@@ -1,5 +1,6 @@
 """Tenants, as only the operator may make and end them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,13 @@ async def list_tenants(
 async def has_tenant(session: OperatorSession, tenant_id: UUID) -> bool:
     """Whether there is such a tenant."""
     return await tables.Tenant.exists().where(tables.Tenant.id == tenant_id)
+
+
+async def present_tenants(session: OperatorSession, tenant_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of `tenant_ids` that there are."""
+    it = tables.Tenant.id
+    rows = await tables.Tenant.select(it).where(it.is_in(list(tenant_ids)))
+    return {row["id"] for row in rows}
 
 
 async def delete_tenant(session: OperatorSession, tenant_id: UUID) -> Tenant:

@@ -29,6 +29,7 @@ RUN_ELSEWHERE = {
     "README.md sh 2": "installs below /opt and needs real servers; its commands are parsed below",
     "export.md python 1": "dlt is no dependency; tests/unit/api/test_exports.py asks as it does",
     "export.md sql 1": "tests/unit/api/test_exports.py makes such a login and reads with it",
+    "stream.md python 1": "tests/journeys/test_stream.py follows a stream through this function",
     "operations.md sql 1": "tests/conftest.py grants the same roles to its logins",
 }
 """Blocks that are not run here, and why."""

@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from api.app import STREAMS
 from api.authentication import OPEN
 from api.openapi import ROOT, Operation, operations
+from api.streams import Streams
 from shared.contracts.words import Role
 from shared.data.connection import Connection
 from tests.conftest import make_tenant
@@ -53,6 +55,8 @@ async def test_every_route_lets_in_exactly_the_roles_of_the_contract(
     api: Api, tenant: UUID
 ) -> None:
     wrong: list[str] = []
+    streams: Streams = api.app.state[STREAMS]
+    streams.end_all()  # whoever may open one is refused with 503, not kept listening
     for role in Role:
         is_operator = role is Role.OPERATOR
         key = await api.make_key(role, None if is_operator else tenant)
@@ -62,7 +66,7 @@ async def test_every_route_lets_in_exactly_the_roles_of_the_contract(
             answer = await client.request(operation.method, url(operation))
             if (answer.status_code == 403) == (role in allowed(operation)):
                 wrong.append(f"{role} {operation.method} {operation.path}: {answer.status_code}")
-            if answer.status_code >= 500:
+            if answer.status_code >= 500 and not operation.path.endswith("/stream"):
                 wrong.append(f"{operation.method} {operation.path}: {answer.text}")
 
     assert wrong == []
