@@ -8,11 +8,14 @@ import argparse
 import asyncio
 import logging
 import os
+import random
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from types import FrameType
 from typing import Any, cast
 
@@ -21,11 +24,12 @@ import uvicorn
 import uvloop
 from litestar.types import ASGIApp
 
-from api.app import METRICS, STREAMS, create_app
+from api.app import DISTRIBUTION, METRICS, STREAMS, create_app
 from api.logs import log_requests
 from api.services.narratives import Respondent
 from api.settings import Settings, load_settings
 from api.streams import Streams
+from api.traces import trace_requests
 from shared.data.connection import connect
 from shared.data.engine import close_pool, open_pool
 from shared.data.migrate import pending_in
@@ -35,6 +39,8 @@ from shared.domain.uuid7 import Ids
 from shared.errors import GuardianError, StartError
 from shared.jobs import WakeUps, open_redis
 from shared.logs import set_up_logging
+from shared.settings import TraceSettings
+from shared.traces import Exporter
 
 HIGHEST_PORT = 65_535
 GRACE_S = 10
@@ -112,15 +118,31 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             respondent=Respondent(settings.ai_model, settings.ai_effort),
             limits=settings.limits,
         )
-        await _listen(
-            app.state[METRICS].measured(log_requests(app)),
-            listener,
-            trusted_proxies=settings.trusted_proxies,
-            streams=app.state[STREAMS],
-        )
+        with _traced(app.state[METRICS].measured(log_requests(app)), settings.traces) as traced:
+            await _listen(
+                traced,
+                listener,
+                trusted_proxies=settings.trusted_proxies,
+                streams=app.state[STREAMS],
+            )
     finally:
         await redis.aclose()
         await close_pool()
+
+
+@contextmanager
+def _traced(app: ASGIApp, traces: TraceSettings) -> Generator[ASGIApp]:
+    if not traces.guardian_traces_url:
+        yield app
+        return
+    exporter = Exporter(
+        traces.guardian_traces_url, service="guardian-api", release=version(DISTRIBUTION)
+    )
+    dice = random.Random().random  # noqa: S311 - chooses what is traced, protects nothing
+    try:
+        yield trace_requests(app, exporter, ratio=traces.guardian_traces_ratio, dice=dice)
+    finally:
+        exporter.close()
 
 
 async def _judge_database(dsn: str) -> None:

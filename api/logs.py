@@ -6,10 +6,19 @@ from time import perf_counter
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.request_ids import request_id
+from shared.traces import KEPT, parse
 
-_PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})
+PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""Asked every few seconds, by machines."""
+
+_NOTED = "guardian_noted"
 
 log = logging.getLogger("guardian.api")
+
+
+def note(scope: Scope, **ids: object) -> None:
+    """Have the request's line name what it stored: ids only."""
+    scope.setdefault("state", {})[_NOTED] = ids
 
 
 def log_requests(app: ASGIApp) -> ASGIApp:
@@ -33,7 +42,7 @@ def log_requests(app: ASGIApp) -> ASGIApp:
         finally:
             path = scope["path"]
             log.log(
-                logging.DEBUG if path in _PROBES else logging.INFO,
+                logging.DEBUG if path in PROBES else logging.INFO,
                 "request",
                 extra={
                     "request_id": request_id(scope),
@@ -41,6 +50,8 @@ def log_requests(app: ASGIApp) -> ASGIApp:
                     "path": path,
                     "status": status,
                     "ms": round((perf_counter() - began) * 1000, 1),
+                    **scope.get("state", {}).get(_NOTED, {}),
+                    **({"trace_id": trace.trace_id} if (trace := parse(KEPT.get())) else {}),
                 },
             )
 

@@ -16,6 +16,7 @@ from shared.settings import (
     RedisSettings,
     RuntimeSettings,
     SealSettings,
+    TraceSettings,
     load,
 )
 
@@ -34,6 +35,7 @@ class Settings:
     trusted_proxies: str
     ai_model: str
     ai_effort: str
+    traces: TraceSettings
     log_level: str
 
 
@@ -66,5 +68,6 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         trusted_proxies=limits.guardian_trusted_proxies,
         ai_model=ai.guardian_ai_model,
         ai_effort=ai.guardian_ai_effort,
+        traces=load(TraceSettings, env),
         log_level=load(RuntimeSettings, env).guardian_log_level,
     )

@@ -8,7 +8,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-_SHOWN = ("request_id", "method", "path", "status", "ms", "action")
+_SHOWN = (
+    *("request_id", "trace_id", "method", "path", "status", "ms", "action"),
+    *("observation_id", "event_ids", "deliveries"),
+    *("event_id", "delivery_id", "integration_id", "attempt", "outcome", "reason"),
+)
 """The extras of a record that may be shown."""
 
 

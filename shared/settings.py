@@ -233,6 +233,32 @@ class AiSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.50
 
 
+class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where traces go."""
+
+    guardian_traces_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://|$)",
+            description="A collector that takes OTLP over HTTP in JSON, such as "
+            "`http://127.0.0.1:4318/v1/traces`. Nothing is traced without it.",
+        ),
+    ] = ""
+    guardian_traces_ratio: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Of the requests without a `traceparent` of their own, the part that is "
+            "traced; a producer that sends one decides for itself.",
+        ),
+    ] = 1.0
+    guardian_traces_to_receivers: Annotated[
+        bool,
+        Meta(description="Whether receivers are sent a `traceparent`, to join the trace."),
+    ] = False
+
+
 class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the console and other clients find the API."""
 
@@ -269,6 +295,7 @@ GROUPS: tuple[type[msgspec.Struct], ...] = (
     WorkerSettings,
     RetentionSettings,
     AiSettings,
+    TraceSettings,
     ConsoleSettings,
     RuntimeSettings,
 )

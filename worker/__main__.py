@@ -25,7 +25,9 @@ from shared.errors import GuardianError
 from shared.jobs import listen, open_redis
 from shared.logs import set_up_logging
 from shared.settings import AiSettings
+from shared.traces import Exporter
 from worker import retention
+from worker.attempt_log import tell
 from worker.delivery.leases import Identity, Leases
 from worker.delivery.pump import OUTAGE, Means, Pace, Pump
 from worker.delivery.send import Transport
@@ -35,6 +37,7 @@ from worker.replay import replay_on_and_on
 from worker.resources import open_resources
 from worker.settings import Settings, load_settings
 from worker.tasks import keep_house
+from worker.traces import Traces, traceparent_of
 
 BEATS_PER_LEASE = 3
 LONGEST_BEAT_S = 5.0
@@ -98,7 +101,7 @@ async def _work(settings: Settings) -> None:
             try:
                 pump = _pump(settings, transport)
                 pump.watchers.append(partial(_announce, announcements))
-                async with _telling(settings, pump):
+                async with _telling(settings, pump), _tracing(settings, pump):
                     await pump.run(stop)
             finally:
                 house.cancel()
@@ -136,6 +139,22 @@ async def _telling(settings: Settings, pump: Pump) -> AsyncGenerator[None, None]
 
     async with serve(Metrics(pump), settings.worker.guardian_worker_metrics_host, port):
         yield
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings, pump: Pump) -> AsyncGenerator[None, None]:
+    url = settings.traces.guardian_traces_url
+    if not url:
+        yield
+        return
+    exporter = Exporter(url, service="guardian-worker", release=version("guardian-z07"))
+    traces = Traces(exporter, clock=_now)
+    pump.claim_watchers.append(traces.claimed)
+    pump.watchers.append(traces.settled)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(exporter.close)
 
 
 @asynccontextmanager
@@ -183,6 +202,7 @@ def _pump(settings: Settings, transport: Transport) -> Pump:
         monotonic=monotonic,
         spread=random.Random().random,  # noqa: S311 - spreads retries, protects nothing
         ids=Ids(_now),
+        traceparent_of=traceparent_of if settings.traces.guardian_traces_to_receivers else None,
     )
     pace = Pace(
         in_flight=worker.guardian_worker_in_flight,
@@ -190,7 +210,9 @@ def _pump(settings: Settings, transport: Transport) -> Pump:
         beat_s=min(worker.guardian_worker_lease_seconds / BEATS_PER_LEASE, LONGEST_BEAT_S),
         drain_s=worker.guardian_worker_drain_seconds,
     )
-    return Pump(means, pace)
+    pump = Pump(means, pace)
+    pump.watchers.append(tell)
+    return pump
 
 
 def _now() -> datetime:

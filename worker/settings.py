@@ -13,6 +13,7 @@ from shared.settings import (
     RetentionSettings,
     RuntimeSettings,
     SealSettings,
+    TraceSettings,
     WorkerSettings,
     load,
 )
@@ -26,6 +27,7 @@ class Settings:
     redis: RedisSettings
     worker: WorkerSettings
     ai: AiSettings
+    traces: TraceSettings
     retention_days: int
     ring: KeyRing
     egress: EgressRules
@@ -45,6 +47,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         redis=load(RedisSettings, env),
         worker=load(WorkerSettings, env),
         ai=load(AiSettings, env),
+        traces=load(TraceSettings, env),
         retention_days=load(RetentionSettings, env).guardian_retention_days,
         ring=KeyRing.parse(load(SealSettings, env).guardian_key_ring),
         egress=EgressRules.parse(

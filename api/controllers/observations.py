@@ -13,6 +13,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
 
 from api.guards import requires
+from api.logs import note
 from api.metrics import Metrics
 from api.principal import Principal
 from api.services import batches
@@ -101,7 +102,14 @@ class Desk:
         body = await self._request.body() if key is not None else b""
         kept = repeatable(key, route=self._route(), body=body)
         answer = await self._once(kept, store, has_events=True)
-        return msgspec.json.decode(answer, type=ObservationReceipt)
+        receipt = msgspec.json.decode(answer, type=ObservationReceipt)
+        note(
+            self._request.scope,
+            observation_id=receipt.observation_id,
+            event_ids=receipt.event_ids,
+            deliveries=receipt.delivery_count,
+        )
+        return receipt
 
     async def accept_lines(
         self, lines: list[Numbered], *, number: int, has_events: bool, key: str | None

@@ -18,6 +18,7 @@ from piccolo.engine.postgres import PostgresTransaction
 from shared.data.connection import Connection
 from shared.data.engine import DB
 from shared.errors import UnavailableError
+from shared.traces import KEPT
 
 API_ROLE = "guardian_api"
 OPERATOR_ROLE = "guardian_operator"
@@ -112,6 +113,9 @@ async def _transaction(
         f"SET LOCAL ROLE {role}; SET LOCAL guardian.tenant_id = '{tenant}';"
         f"SET LOCAL idle_in_transaction_session_timeout = '{SILENCE}';{setting}"
     )
+    if traceparent := KEPT.get():
+        # Events take it from there: it is their column's default.
+        begin += f";SET LOCAL guardian.traceparent = '{traceparent}'"
     try:
         acquired = cast("PoolConnectionProxy", await DB.pool.acquire())
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:

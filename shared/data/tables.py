@@ -26,6 +26,7 @@ class Tenant(Table, tablename="tenant", db=DB):
     id = UUID(primary_key=True, default=None)
     name = Text()
     created_at = Timestamptz(default=None)
+    retention_days = Integer(null=True, default=None)
 
 
 class ApiKey(Table, tablename="api_key", db=DB):

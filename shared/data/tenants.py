@@ -60,4 +60,4 @@ async def delete_tenant(session: OperatorSession, tenant_id: UUID) -> Tenant:
 
 
 def _tenant(row: dict[str, Any]) -> Tenant:
-    return Tenant(**row)
+    return Tenant(id=row["id"], name=row["name"], created_at=row["created_at"])

@@ -33,6 +33,7 @@ class Due(msgspec.Struct, frozen=True, gc=False):
         is_retry: whether it waited for its `next_attempt_at`.
         scope: of the event; None for a test event, which every integration gets.
         body: in the standard format, encoded when the event was made.
+        traceparent: in which trace the event was made; None where nothing was traced.
     """
 
     integration_id: UUID
@@ -45,6 +46,7 @@ class Due(msgspec.Struct, frozen=True, gc=False):
     event_type: str
     scope: str | None
     body: bytes
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,16 @@ def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
     return None
 
 
-def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
+def prepare(
+    due: Due, endpoint: Endpoint, *, now: datetime, traceparent: str | None = None
+) -> Prepared:
     """Render, freeze and, where the receiver could check it, sign one attempt.
+
+    Args:
+        due: what is sent.
+        endpoint: where it goes.
+        now: dates the signature.
+        traceparent: told to the receiver, where the operator wants that.
 
     Raises:
         ValueError: a secret is malformed, see `sign`; or the body is not one a mapper made.
@@ -149,6 +159,8 @@ def prepare(due: Due, endpoint: Endpoint, *, now: datetime) -> Prepared:
             _live_secrets(endpoint, now), message_id=str(due.event_id), sent_at=now, body=body
         )
         headers += tuple(signature.items())
+    if traceparent is not None:
+        headers += (("traceparent", traceparent),)
     return Prepared(
         endpoint.url, headers, body, shape.rule, endpoint.grant, endpoint.client_certificate
     )

@@ -82,6 +82,7 @@ class Means:
     Attributes:
         wake_ups: yields integrations that have something due, an empty list for "look yourself".
         spread: random, 0 to 1, for the waits between attempts.
+        traceparent_of: what an attempt tells its receiver of its trace; None: nothing, ever.
     """
 
     leases: Leases
@@ -93,6 +94,7 @@ class Means:
     monotonic: Callable[[], float]
     spread: Callable[[], float]
     ids: Callable[[], UUID]
+    traceparent_of: Callable[[Due], str | None] | None = None
 
 
 class Pump:
@@ -122,6 +124,8 @@ class Pump:
         """Told of each outcome once it is settled."""
         self.on_disabled: list[Callable[[str], None]] = []
         """Told, by the reason, of each integration that was switched off."""
+        self.claim_watchers: list[Callable[[Claim, datetime], None]] = []
+        """Told of what each claim found, and when it was asked for."""
 
     @property
     def is_paused(self) -> bool:
@@ -342,6 +346,7 @@ class Pump:
             wants.append(Want(lane.integration_id, lane.begin_claim(), room, is_idle))
         if not wants:
             return
+        asked_at = means.clock()
         found = await claim(
             wants,
             known={
@@ -350,10 +355,12 @@ class Pump:
                 if (destination := self._lanes[one].destination) is not None
             },
             busy=[one for want in wants for one in self._lanes[want.integration_id].busy],
-            now=means.clock(),
+            now=asked_at,
             ring=means.ring,
             user_agent=means.user_agent,
         )
+        for watch in self.claim_watchers:
+            watch(found, asked_at)
         for integration_id, epoch in epochs.items():
             self._take_in(self._lane(integration_id), found, epoch=epoch, room=room)
         self._take_turns()
@@ -481,7 +488,10 @@ class Pump:
 
     async def _attempt(self, due: Due, endpoint: Endpoint) -> Outcome:
         try:
-            prepared = prepare(due, endpoint, now=self._means.clock())
+            tell = self._means.traceparent_of
+            prepared = prepare(
+                due, endpoint, now=self._means.clock(), traceparent=tell(due) if tell else None
+            )
             return await self._means.transport.post(prepared)
         except Exception:
             # Whatever it is, it is ours: the delivery must neither count an attempt nor be lost.

@@ -161,7 +161,7 @@ async def test_a_login_that_owns_the_tables_is_refused(
 async def test_a_database_of_an_older_version_is_refused(
     env: dict[str, str], builder: Builder
 ) -> None:
-    await builder.owner.execute("DELETE FROM migration WHERE name LIKE '%3'")
+    await builder.owner.execute("DELETE FROM migration WHERE name LIKE '%000003'")
 
     process = await _start(env)
 
