@@ -297,10 +297,10 @@ WITH due AS MATERIALIZED (
   ) d
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
-  due.replay_of, e.type, e.scope, e.body
+  due.replay_of, e.type, e.scope, e.body, e.traceparent
 FROM due
 CROSS JOIN LATERAL (
-  SELECT type, scope, body FROM event
+  SELECT type, scope, body, traceparent FROM event
   WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
 ) e
 WHERE NOT due.is_held_back
@@ -318,10 +318,10 @@ WITH due AS MATERIALIZED (
   ) d
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
-  due.replay_of, e.type, e.scope, e.body
+  due.replay_of, e.type, e.scope, e.body, e.traceparent
 FROM due
 CROSS JOIN LATERAL (
-  SELECT type, scope, body FROM event
+  SELECT type, scope, body, traceparent FROM event
   WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
 ) e
 """
