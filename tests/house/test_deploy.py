@@ -139,6 +139,40 @@ def test_each_alert_waits_and_tells() -> None:
         assert rule["expr"].strip()
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"]["summary"].endswith(".")
+        assert _has_balanced_brackets(rule["expr"])
+
+
+def test_each_alert_has_its_page_in_the_runbook() -> None:
+    groups = yaml.safe_load((DEPLOY / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    runbook = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    alerts = {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+    assert [name for name in alerts if f"\n### {name}\n" not in runbook] == []
+    for name, rule in alerts.items():
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
+
+
+def test_prometheus_itself_finds_the_alerts_right_where_it_is_installed(tmp_path: Path) -> None:
+    shutil.copy(DEPLOY / "alerts.yml", tmp_path)
+    cases = shutil.copy(ROOT / "tests/house/alerts.test.yml", tmp_path)
+    named = set(re.findall(r"alertname: (\w+)", Path(cases).read_text(encoding="utf-8")))
+    known = set(re.findall(r"alert: (\w+)", (DEPLOY / "alerts.yml").read_text(encoding="utf-8")))
+
+    assert named <= known
+    # In addition to our own reading: Debian has it in its package `prometheus`.
+    if promtool := shutil.which("promtool"):
+        for arguments in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]):
+            answer = subprocess.run(
+                [promtool, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def _has_balanced_brackets(expression: str) -> bool:
+    plain = re.sub(r'"[^"]*"', "", expression)
+    while (shorter := re.sub(r"\([^()]*\)|\[[^][]*\]|\{[^{}]*\}", "", plain)) != plain:
+        plain = shorter
+    return not set(plain) & set("()[]{}")
 
 
 def _unit(name: str) -> dict[str, list[tuple[str, str]]]:
