@@ -20,7 +20,7 @@ from tests.bench.figures import Figure
 from tests.bench.seeding import Seeder
 from tests.bench.size import Size
 from tests.bench.stand import Bench, Stand
-from worker.delivery.claim import Claim, Want, claim
+from worker.delivery.claim import Want, claim
 from worker.delivery.lane import START
 from worker.delivery.leases import shard_of
 from worker.delivery.outcome import Delivered, Outcome
@@ -115,9 +115,10 @@ async def _work_through(queue: Queue, batches: int) -> None:
 async def _claimed(queue: Queue) -> tuple[float, list[Due]]:
     wants = [Want(one, queue.cursors.get(one, START), ROOM) for one in queue.lanes]
     began = time.perf_counter()
-    found: Claim = await claim(
+    async with claim(
         wants, known=queue.known, busy=[], now=_now(), ring=queue.ring, user_agent="bench"
-    )
+    ) as found:
+        pass
     elapsed = time.perf_counter() - began
     queue.known.update(found.changed)
     dues = [due for fresh in found.fresh.values() for due in fresh]

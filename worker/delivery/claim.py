@@ -6,7 +6,8 @@ and then; what is already in memory is left out by its id.
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -82,6 +83,7 @@ class Claim:
     retries: dict[UUID, list[Due]]
 
 
+@asynccontextmanager
 async def claim(
     wants: Sequence[Want],
     *,
@@ -90,8 +92,10 @@ async def claim(
     now: datetime,
     ring: KeyRing,
     user_agent: str,
-) -> Claim:
-    """Read what is due of the wanted integrations.
+) -> AsyncGenerator[Claim, None]:
+    """Read what is due of the wanted integrations; the block may send while the reading ends.
+
+    Nothing was written, so whether the transaction's end is heard of changes nothing.
 
     Args:
         wants: one per integration; all of shards that this worker holds.
@@ -101,23 +105,36 @@ async def claim(
         ring: opens what is sealed.
         user_agent: of the requests.
     """
-    ids = [want.integration_id for want in wants]
-    versions = [known[one].version if one in known else 0 for one in ids]
+    changed: dict[UUID, Destination] = {}
+    unsure = [
+        want.integration_id for want in wants if not _is_certain(known.get(want.integration_id))
+    ]
     async with working(setting=_ALONG_INDEXES) as session:
         sql = session.connection
-        rows = await sql.fetch(_CHANGED, ids, [shard_of(one) for one in ids], versions)
-        changed = {row["id"]: _destination(row, ring, user_agent) for row in rows}
-        destinations = {**known, **changed}
-        open_wants = [want for want in wants if _may_move(destinations.get(want.integration_id))]
-        free = [want for want in open_wants if not destinations[want.integration_id].is_ordered]
-        found = await sql.fetch(
-            _DUE,
-            [want.integration_id for want in free],
-            [want.after for want in free],
-            [want.room for want in free],
-            [_horizon(destinations[want.integration_id], now) for want in free],
-            list(busy),
-        )
+        while True:
+            if unsure:
+                versions = [known[one].version if one in known else 0 for one in unsure]
+                rows = await sql.fetch(_CHANGED, unsure, _shards(unsure), versions)
+                changed |= {row["id"]: _destination(row, ring, user_agent) for row in rows}
+            destinations = {**known, **changed}
+            open_wants = [
+                want for want in wants if _may_move(destinations.get(want.integration_id))
+            ]
+            free = [want for want in open_wants if not destinations[want.integration_id].is_ordered]
+            ids = [want.integration_id for want in free]
+            found = await sql.fetch(
+                _DUE,
+                ids,
+                _shards(ids),
+                [want.after for want in free],
+                [want.room for want in free],
+                [_horizon(destinations[one], now) for one in ids],
+                list(busy),
+            )
+            # Mostly nothing has changed, and this one question was all that had to be asked.
+            unsure = list({row[0] for row in found if row[-1] != destinations[row[0]].version})
+            if not unsure:
+                break
         ordered = [
             want
             for want in open_wants
@@ -130,7 +147,7 @@ async def claim(
                 [want.room for want in ordered],
                 [_horizon(destinations[want.integration_id], now) for want in ordered],
             )
-    return _sorted(changed, found)
+        yield _sorted(changed, found)
 
 
 async def look(shards: Sequence[int]) -> Look:
@@ -156,6 +173,15 @@ async def outdated(
     async with working(is_read_only=True, setting=_ALONG_INDEXES) as session:
         rows = await session.connection.fetch(_OUTDATED, list(horizons), before, room, list(busy))
     return [Due(*row) for row in rows]
+
+
+def _shards(integration_ids: Sequence[UUID]) -> list[int]:
+    return [shard_of(one) for one in integration_ids]
+
+
+def _is_certain(destination: Destination | None) -> bool:
+    """Whether what is due tells in passing if the integration has changed."""
+    return _may_move(destination) and destination is not None and not destination.is_ordered
 
 
 def _may_move(destination: Destination | None) -> bool:
@@ -228,15 +254,20 @@ def _sorted(changed: dict[UUID, Destination], found: Sequence[Row]) -> Claim:
     fresh: dict[UUID, list[Due]] = {}
     retries: dict[UUID, list[Due]] = {}
     for row in found:
-        due = Due(*row)
+        if row["body"] is None:
+            continue  # nothing is due, or its event is gone
+        *columns, _ = row
+        due = Due(*columns)
         (retries if due.is_retry else fresh).setdefault(due.integration_id, []).append(due)
     return Claim(changed, fresh, retries)
 
 
-# A plan is kept for long, and one made while the queue was short may walk a long one. These leave
-# only the walks along the indexes, which suit both.
+# A plan is kept for long, since making one takes longer than a claim, and one made while the queue
+# was short may walk a long one. These leave only the walks along the indexes, which suit both.
 _ALONG_INDEXES = (
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off"
+    "SET LOCAL plan_cache_mode = force_generic_plan; "
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; "
+    "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off"
 )
 
 _CHANGED = """
@@ -253,33 +284,36 @@ WHERE i.version <> w.version
 # One walk of the primary key and one of the retries' index for each integration, so that nobody's
 # backlog is walked for somebody else. The rows are complete before the events are asked for, and
 # LIMIT makes that one look-up per event in the event's own partition, whatever the planner
-# believes. The columns are those of `Due`, in its order.
+# believes. The columns are those of `Due`, in its order, and the integration's version, which comes
+# in a row of its own where nothing is due.
 _DUE = """
 WITH due AS MATERIALIZED (
-  SELECT d.*
-  FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[])
-    AS w (integration_id, after, room, horizon)
-  CROSS JOIN LATERAL (
-    (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
+  SELECT w.integration_id, d.id, d.tenant_id, d.event_id, d.attempt_count, d.is_retry, d.replay_of,
+    i.version
+  FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::integer[], $5::timestamptz[])
+    AS w (integration_id, shard, after, room, horizon)
+  JOIN integration i ON i.shard = w.shard AND i.id = w.integration_id
+  LEFT JOIN LATERAL (
+    (SELECT id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
      FROM delivery_due
      WHERE integration_id = w.integration_id AND id > w.after AND next_attempt_at IS NULL
-       AND id <> ALL ($5::uuid[])
+       AND id <> ALL ($6::uuid[])
      ORDER BY id LIMIT w.room)
     UNION ALL
-    (SELECT integration_id, id, tenant_id, event_id, attempt_count, replay_of, true
+    (SELECT id, tenant_id, event_id, attempt_count, replay_of, true
      FROM delivery_due
      WHERE integration_id = w.integration_id AND next_attempt_at <= w.horizon
-       AND id <> ALL ($5::uuid[])
+       AND id <> ALL ($6::uuid[])
      ORDER BY next_attempt_at LIMIT w.room)
-  ) d
+  ) d ON true
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, due.is_retry,
-  due.replay_of, e.type, e.scope, e.body, e.traceparent
+  due.replay_of, e.type, e.scope, e.body, e.traceparent, due.version
 FROM due
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
   SELECT type, scope, body, traceparent FROM event
   WHERE tenant_id = due.tenant_id AND id = due.event_id LIMIT 1
-) e
+) e ON true
 """
 
 # From the oldest on, up to the first whose time has not come.
@@ -297,7 +331,7 @@ WITH due AS MATERIALIZED (
   ) d
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
-  due.replay_of, e.type, e.scope, e.body, e.traceparent
+  due.replay_of, e.type, e.scope, e.body, e.traceparent, NULL
 FROM due
 CROSS JOIN LATERAL (
   SELECT type, scope, body, traceparent FROM event

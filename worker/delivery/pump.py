@@ -10,6 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -109,6 +110,8 @@ class Pump:
         self._ready: deque[Lane] = deque()
         self._sending: set[asyncio.Task[None]] = set()
         self._records: list[Record] = []
+        # A request may be begun from within a session, and must not take itself for a part of it.
+        self._outside = copy_context()
         self._looks = 0
         self._is_draining = False
         # Until the first look has told: a database restored a moment ago must not be delivered.
@@ -347,7 +350,7 @@ class Pump:
         if not wants:
             return
         asked_at = means.clock()
-        found = await claim(
+        async with claim(
             wants,
             known={
                 one: destination
@@ -358,12 +361,12 @@ class Pump:
             now=asked_at,
             ring=means.ring,
             user_agent=means.user_agent,
-        )
-        for watch in self.claim_watchers:
-            watch(found, asked_at)
-        for integration_id, epoch in epochs.items():
-            self._take_in(self._lane(integration_id), found, epoch=epoch, room=room)
-        self._take_turns()
+        ) as found:
+            for watch in self.claim_watchers:
+                watch(found, asked_at)
+            for integration_id, epoch in epochs.items():
+                self._take_in(self._lane(integration_id), found, epoch=epoch, room=room)
+            self._take_turns()
 
     def _take_in(self, lane: Lane, found: Claim, *, epoch: int, room: int) -> None:
         changed = found.changed.get(lane.integration_id)
@@ -431,7 +434,8 @@ class Pump:
         lane.in_flight += 1
         schedule = self._pace.schedule if destination.schedule is None else destination.schedule
         task = asyncio.create_task(
-            self._deliver(lane, due, endpoint, schedule=schedule, epoch=epoch)
+            self._deliver(lane, due, endpoint, schedule=schedule, epoch=epoch),
+            context=self._outside.copy(),
         )
         self._sending.add(task)
         task.add_done_callback(self._sent)

@@ -22,14 +22,15 @@ async def _claim(
     busy: Collection[UUID] = (),
     now: datetime | None = None,
 ) -> Claim:
-    return await claim(
+    async with claim(
         [Want(one.id, after, room) for one in made],
         known=known or {},
         busy=busy,
         now=now or builder.clock(),
         ring=builder.ring,
         user_agent=AGENT,
-    )
+    ) as found:
+        return found
 
 
 async def test_each_integration_gets_its_own_oldest_first(builder: Builder) -> None:

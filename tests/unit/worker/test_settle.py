@@ -22,15 +22,15 @@ from worker.delivery.settle import Record, attempted, settle, unsent
 
 
 async def _claimed(builder: Builder, made: Made) -> list[Due]:
-    found = await claim(
+    async with claim(
         [Want(made.id, START, 100)],
         known={},
         busy=[],
         now=datetime.now(UTC) + timedelta(days=1),
         ring=builder.ring,
         user_agent=AGENT,
-    )
-    return found.fresh.get(made.id, []) + found.retries.get(made.id, [])
+    ) as found:
+        return found.fresh.get(made.id, []) + found.retries.get(made.id, [])
 
 
 def _record(
