@@ -194,7 +194,7 @@ class Pump:
 
     async def _look_on_and_on(self) -> None:
         while True:
-            await _wait(self._look_now, self._pace.look_s)
+            await woken(self._look_now, self._pace.look_s)
             try:
                 await self._look()
                 await self._give_up_what_is_too_old()
@@ -286,7 +286,7 @@ class Pump:
                 if gained and not self.is_ready.is_set():
                     self.is_ready.set()
                     log.info("worker ready")
-            await _wait(self._beat_now, pause_s)
+            await woken(self._beat_now, pause_s)
 
     async def _let_go(self) -> None:
         """Release shards beyond the fair share as soon as nothing of them is in memory."""
@@ -585,7 +585,7 @@ class Pump:
         for lane in self._lanes.values():
             lane.forget_queue()
         self._note_quiet()
-        if not await _wait(self._is_quiet, self._pace.drain_s):
+        if not await woken(self._is_quiet, self._pace.drain_s):
             log.warning("given up after the drain: %d requests", len(self._sending))
 
     def _note_quiet(self) -> None:
@@ -621,10 +621,12 @@ class Pump:
             asyncio.get_running_loop().call_later(pause_s, line_up)
 
 
-async def _wait(event: asyncio.Event, timeout_s: float) -> bool:
+async def woken(event: asyncio.Event, timeout_s: float) -> bool:
     """Wait until `event`, which is cleared, or the timeout; say whether it was the event."""
     try:
-        await asyncio.wait_for(event.wait(), timeout_s)
+        # Not `wait_for`, which in Python 3.11 forgets a cancellation that comes with the event.
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     except TimeoutError:
         return False
     event.clear()

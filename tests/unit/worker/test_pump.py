@@ -19,6 +19,7 @@ from tests.unit.worker.conftest import AGENT, Builder, Made, engine, eventually
 from worker.delivery.breaker import State
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
+from worker.delivery.pump import woken
 from worker.delivery.retry import SCHEDULE, lifetime
 
 
@@ -481,6 +482,22 @@ async def test_shards_move_to_a_second_worker_and_back(builder: Builder) -> None
             await eventually(lambda: len(second.leases.working_shards()) == 32)
             await eventually(lambda: len(first.leases.working_shards()) == 32)
         await eventually(lambda: len(first.leases.working_shards()) == 64)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_step_that_is_told_to_end_while_it_is_woken_ends(turns: int) -> None:
+    event = asyncio.Event()
+    step = asyncio.create_task(woken(event, 60))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    event.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    was_told = step.cancel()
+    await asyncio.wait([step])
+
+    assert step.cancelled() == was_told
 
 
 async def test_a_dead_receiver_is_tried_for_75_hours_and_then_the_delivery_is_given_up(
