@@ -1,28 +1,35 @@
 """The console: a bar that tells the truth about the link, one pane at a time, the keys below."""
 
+import shlex
+import subprocess
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 from rich.cells import cell_len
 from rich.console import RenderableType
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from shared.client import GuardianClient
-from shared.errors import GuardianError, SettingError
+from shared.errors import GuardianError, InvalidError, SettingError
+from tui.copying import copy, state_folder, write_private
 from tui.desk import Desk
 from tui.display import Changes, Frame, can_compare
 from tui.driver import Terminal
+from tui.exporting import export
 from tui.glyphs import Ascii, Glyphs
+from tui.keys import EVERYWHERE, IN_LISTS, MOST_HINTS, TABLE, bindings, written
 from tui.link import Link, State
 from tui.messages import (
     Asked,
@@ -32,13 +39,20 @@ from tui.messages import (
     FormWanted,
     Left,
     LinkChanged,
+    PaneWanted,
+    PreviewWanted,
+    ReplayWanted,
+    RootWanted,
     Said,
     SecretShown,
     SignedIn,
     TenantChosen,
     TenantNeeded,
+    Typed,
 )
 from tui.palette import THEME, Colourless
+from tui.screens.api_keys import KeysPane
+from tui.screens.audit import AuditPane
 from tui.screens.commands import Command, CommandsPane
 from tui.screens.deliveries import DeliveriesPane
 from tui.screens.delivery import DeliveryPane
@@ -47,29 +61,42 @@ from tui.screens.integration_form import IntegrationFormPane
 from tui.screens.integrations import IntegrationsPane
 from tui.screens.overview import OverviewPane
 from tui.screens.pane import Pane
+from tui.screens.portfolio import PortfolioPane
+from tui.screens.preview import PreviewPane
+from tui.screens.replays import ReplaysPane
 from tui.screens.secret import SecretPane
 from tui.screens.sign_in import SignInPane
+from tui.screens.story import StoryPane
 from tui.screens.tenants import TenantsPane
 from tui.settings import Server, save_server
 from tui.terminal import EXIT_CRASHED, end_with_terminal, stop_on_signals, write_crash
-from tui.text import Line, Span, between, fit, visible
+from tui.text import Line, Span, between, fit, number, visible
 from tui.widgets.field import Field
 from tui.widgets.lines import Lines
+from tui.widgets.prompt import Prompt
 from tui.widgets.question import MessageLine
 from tui.widgets.rows import Rows
 
 LEAST_WIDTH = 60
 LEAST_HEIGHT = 16
 MEDIUM = 80
-WIDE = 110
+WIDE = 100
+WIDEST = 150
 SAFETY = "Metadata only. No core or personal data is shown or sent."
 ROOTS = {
     "overview": "Overview",
     "integrations": "Integrations",
     "deliveries": "Deliveries",
     "history": "History",
+    "replays": "Replays",
+    "keys": "Keys",
+    "audit": "Audit",
+    "portfolio": "Portfolio",
 }
-SHORT = {"overview": "Over", "integrations": "Integ", "deliveries": "Deliv", "history": "Hist"}
+SHORT = {name: title[:3] for name, title in ROOTS.items()}
+FOR_OPERATORS = frozenset({"portfolio"})
+"""Roots that a tenant's own key has no use for; its bar does not name them."""
+
 TIME_TO_READ = timedelta(seconds=8)
 """How long the result of a key stands before the trouble with the link takes its line."""
 
@@ -83,6 +110,12 @@ PANES: Mapping[str, type[Pane]] = {
     "secret": SecretPane,
     "sign-in": SignInPane,
     "tenants": TenantsPane,
+    "replays": ReplaysPane,
+    "keys": KeysPane,
+    "audit": AuditPane,
+    "portfolio": PortfolioPane,
+    "preview": PreviewPane,
+    "story": StoryPane,
     "commands": CommandsPane,
 }
 P = TypeVar("P", bound=Pane)
@@ -97,16 +130,7 @@ class Console(App[None]):
     CSS_PATH = "guardian.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('overview')", "overview"),
-        Binding("2", "go('integrations')", "integrations"),
-        Binding("3", "go('deliveries')", "deliveries"),
-        Binding("4", "go('history')", "history"),
-        Binding("ctrl+r", "refetch", "ask now"),
-        Binding("ctrl+l", "redraw", "draw everything anew"),
-        Binding("question_mark", "keys", "keys that are valid here", key_display="?"),
-        Binding("colon,ctrl+p", "commands", "commands", key_display=":"),
-        Binding("q", "leave", "back, or leave"),
-        Binding("ctrl+q", "quit", "leave at once", priority=True),
+        *bindings(EVERYWHERE),
         Binding("ctrl+c", "interrupt", "twice: leave", show=False, priority=True),
     ]
 
@@ -172,6 +196,7 @@ class Console(App[None]):
         with ContentSwitcher(id="panes"):
             yield PANES[self._first](self.desk, id=self._first)
         yield MessageLine(id="said")
+        yield Prompt(id="prompt")
         yield Lines(id="hints")
         yield Lines(id="small")
 
@@ -187,6 +212,11 @@ class Console(App[None]):
         """Hang up."""
         if self.desk.client is not None:
             await self.desk.client.close()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a frame to draw into, which is taken down while the console ends."""
+        return not self._exit and bool(self.query("#bar"))
 
     @property
     def pane(self) -> Pane:
@@ -213,6 +243,8 @@ class Console(App[None]):
                 self.query_one(MessageLine).say(text, tone)
             case Asked(question, act):
                 self.query_one(MessageLine).ask(question, act)
+            case Typed(question, act, given):
+                self.query_one(Prompt).ask(question, act, given=given)
             case DeliveryChosen(delivery_id):
                 (await self._made(DeliveryPane)).open(delivery_id)
                 await self._open_over("delivery")
@@ -225,6 +257,16 @@ class Console(App[None]):
             case DeliveriesWanted(integration_id, integration_key):
                 (await self._made(DeliveriesPane)).only(integration_id, integration_key)
                 await self._open("deliveries")
+            case PreviewWanted(integration_id, integration_key):
+                (await self._made(PreviewPane)).open(integration_id, integration_key)
+                await self._open_over("preview")
+            case ReplayWanted(given):
+                await self._open("replays")
+                self.query_one(ReplaysPane).ask_for(given)
+            case PaneWanted(name):
+                await self._open_over(name)
+            case RootWanted(name):
+                await self._open(name)
             case Left():
                 await self._leave_then(self._go_back)
             case CommandChosen(action):
@@ -232,6 +274,7 @@ class Console(App[None]):
             case SignedIn():
                 await self._sign_in(message)
             case TenantNeeded():
+                self.desk.is_operator = True
                 await self._open("tenants")
             case TenantChosen(tenant):
                 self._become(self.desk.server.acting_for(tenant.id), tenant_name=tenant.name)
@@ -258,6 +301,7 @@ class Console(App[None]):
     async def _sign_in(self, signed_in: SignedIn) -> None:
         """Speak to this server from now on; offer to keep it."""
         self._become(GuardianClient(signed_in.url, signed_in.key), tenant_name="")
+        self.desk.is_operator = signed_in.is_operator
         await self._open("tenants" if signed_in.is_operator else "overview")
         self.query_one(MessageLine).ask(
             "Save this server? The key goes into a file that only you can read.",
@@ -311,6 +355,78 @@ class Console(App[None]):
         else:
             self.exit()
 
+    async def action_copy(self) -> None:
+        """Copy what is likeliest wanted."""
+        await self.action_copy_nth(0)
+
+    async def action_copy_nth(self, place: int) -> None:
+        """Copy one of what the pane offers, and say which way it went."""
+        copies = self.pane.copies()
+        message = self.query_one(MessageLine)
+        self._said_at = self.desk.clock()
+        if place >= len(copies):
+            message.say("There is nothing to copy here.", "")
+            return
+        chosen = copies[place]
+        told = await copy(chosen.text, self._env, self._send, is_secret=chosen.is_secret)
+        message.say(f"{told[:1]} {chosen.name}: {told[2:]}", "good" if told[0] == "✓" else "bad")
+
+    async def action_copy_menu(self) -> None:
+        """Choose what to copy."""
+        commands = [
+            Command("", one.name, f"{number(len(one.text))} chars", f"copy_nth({place})")
+            for place, one in enumerate(self.pane.copies())
+        ]
+        await self._list("Copy", commands, is_typing=False)
+
+    def action_open(self) -> None:
+        """Read what the pane shows, as JSON, in the pager."""
+        resource = self.pane.resource()
+        message = self.query_one(MessageLine)
+        if resource is None:
+            message.say("There is nothing to open here.", "")
+            return
+        text = msgspec.json.format(msgspec.json.encode(resource), indent=2).decode()
+        path = state_folder(self._env) / "opened.json"
+        pager = shlex.split(self._env.get("PAGER") or "less")
+        if not write_private(path, text):
+            message.say(f"✗ Not opened: {path} cannot be written.", "bad")
+            return
+        try:
+            with self.suspend():
+                subprocess.run([*pager, str(path)], check=False)  # noqa: S603 - the user's own pager
+        except SuspendNotSupported:
+            message.say(f"This terminal cannot be lent; it is in {path}.", "warn")
+        except OSError as error:
+            message.say(f"✗ Not opened: {pager[0]}: {error.strerror}; it is in {path}.", "bad")
+        if self._frame is not None:
+            self._frame.forget()
+        self.refresh(layout=True)
+
+    def action_export(self) -> None:
+        """Ask for a file's name, and write what the pane shows into it."""
+        if self.pane.resource() is None:
+            self.query_one(MessageLine).say("There is nothing to export here.", "")
+            return
+        name = f"{self._switcher.current}-{self.desk.clock():%Y%m%dT%H%M%SZ}.csv"
+        self.query_one(Prompt).ask("Write to (.csv, .json, .ndjson):", self._export, given=name)
+
+    def _export(self, name: str) -> None:
+        message = self.query_one(MessageLine)
+        self._said_at = self.desk.clock()
+        try:
+            path = Path(name).expanduser()
+            count = export(self.pane.resource(), path)
+        except (InvalidError, RuntimeError) as error:
+            message.say(f"✗ Not written: {visible(str(error))}", "bad")
+        else:
+            message.say(f"✓ {number(count)} rows are in {path.resolve()}.", "good")
+
+    def _send(self, sequence: str) -> None:
+        """To the terminal, past the screen."""
+        if self._driver is not None:
+            self._driver.write(sequence)
+
     def action_interrupt(self) -> None:
         """Leave at the second time, in case the first was a slip."""
         if self._is_interrupted:
@@ -354,7 +470,7 @@ class Console(App[None]):
             self.call_later(self._catch_up)
 
     async def _catch_up(self) -> None:
-        while self._acts and self.query("#bar"):
+        while self._acts and self.is_up:
             await self._acts.popleft()()
 
     # Drawing
@@ -375,7 +491,7 @@ class Console(App[None]):
 
     def _tick(self) -> None:
         """Ages and countdowns move on, until the widgets are taken down."""
-        if self.query("#bar") and self._switcher.current is not None:
+        if self.is_up and self._switcher.current is not None:
             self._draw_frame()
             if self.desk.link.is_stale(self.desk.clock()):
                 self.pane.draw()
@@ -404,22 +520,26 @@ class Console(App[None]):
             self.desk.tenant_name or (urlsplit(client.base_url).netloc if client else "")
         )
         chip = (
-            f" {fit(name, min(cell_len(name), 32 if width >= WIDE else width // 4))} "
+            f" {fit(name, min(cell_len(name), 32 if width >= WIDE else width // 8))} "
             if name
             else ""
         )
         if current in ALONE:
             left = (Span(chip, "reverse"), Span(" Guardian", "bold"))
             return between(left, (self._link_word(current), Span(" ")), width)
-        titles = ROOTS if width >= WIDE else SHORT
+        titles = ROOTS if width >= WIDEST else SHORT
+        root = self._trail[0] if self._trail else current
         tabs: list[Span] = []
         for place, (pane, title) in enumerate(titles.items(), start=1):
-            is_current = pane == (self._trail[0] if self._trail else current)
-            tone = "bold" if is_current else "dim"
+            if pane in FOR_OPERATORS and not self.desk.is_operator:
+                continue
+            is_current = pane == root
+            told = f"{place} {ROOTS[pane] if is_current and width >= WIDE else title}"
+            is_named = is_current or width >= MEDIUM
             tabs += [
-                Span(f"{place} {title}" if is_current or width >= MEDIUM else f"{place}", tone)
+                Span(told if is_named else f"{place}", "bold" if is_current else "dim"),
+                Span("  " if width >= WIDE else " "),
             ]
-            tabs += [Span("  ")]
         return between(
             (Span(chip, "reverse"), Span(" "), *tabs),
             (self._link_word(current), Span(f"  {now:%H:%M}Z ", "dim")),
@@ -433,24 +553,39 @@ class Console(App[None]):
         return self.desk.link.word(self.desk.clock())
 
     def _hints(self) -> Line:
-        spans: list[Span] = [Span(" ")]
-        leaves = "back" if self._trail else "leave"
-        for binding in _shown(self.pane):
-            spans += [Span(_key(binding), "accent"), Span(f" {binding.description}  ")]
+        """The keys that matter most here, as many as fit; whole ones only."""
+        pane = self.pane
+        wanted = [
+            (written(key, self.desk.keymap, place), key.does)
+            for place in pane.PLACES
+            for key in TABLE[place]
+            if key.is_hinted
+        ]
+        ends = [("q", "back" if self._trail else "leave")]
         if self._switcher.current != "sign-in":
-            for key, does in ((":", "commands"), ("?", "keys"), ("q", leaves)):
+            ends = [(":", "commands"), ("?", "keys"), *ends]
+        spans: list[Span] = [Span(" ")]
+        room = self.size.width - 1 - sum(len(key) + len(does) + 3 for key, does in ends)
+        for key, does in wanted[:MOST_HINTS]:
+            taken = cell_len(key) + cell_len(does) + 3
+            if taken <= room:
+                spans += [Span(key, "accent"), Span(f" {does}  ")]
+                room -= taken
+        if self._switcher.current != "sign-in":
+            for key, does in ends:
                 spans += [Span(key, "accent"), Span(f" {does}  ", "dim")]
         return tuple(spans)
 
     def _keys_here(self) -> list[Command]:
         pane = self.pane
-        here = [_command(binding, "here") for binding in _bindings(pane)]
-        lists = [
-            _command(binding, "in the list")
-            for rows in pane.query(Rows)
-            for binding in _bindings(rows)
+        places = [(place, "here") for place in pane.PLACES]
+        if pane.query(Rows):
+            places.append((IN_LISTS, "in the list"))
+        return [
+            Command(written(key, self.desk.keymap, place), key.does, where, key.action)
+            for place, where in (*places, (EVERYWHERE, "everywhere"))
+            for key in TABLE[place]
         ]
-        return [*here, *lists, *(_command(binding, "everywhere") for binding in _bindings(self))]
 
     async def _list(self, title: str, commands: Sequence[Command], *, is_typing: bool) -> None:
         if self._switcher.current == "commands":
@@ -498,6 +633,7 @@ class Console(App[None]):
         if isinstance(pane, SignInPane):
             pane.prefill(self._server.url if self._server else "", self._refusal)
         self.query_one(MessageLine).say("", "")
+        self.query_one(Prompt).close()
         pane.enter()
         pane.take_keys()
         self._draw_frame()
@@ -538,7 +674,7 @@ class Console(App[None]):
 
     async def _furnish(self) -> None:
         """Make the panes that the first frame could do without, one between two keys."""
-        for kind in PANES.values():
+        for kind in PANES.values() if self.is_up else ():
             if not self.query(kind):
                 await self._made(kind)
                 self.call_later(self._furnish)
@@ -570,20 +706,3 @@ class Console(App[None]):
     def crash(self) -> str:
         """What to say after a crash, once the terminal is restored; empty if there was none."""
         return self._crash
-
-
-def _bindings(node: Pane | Rows | App[None]) -> list[Binding]:
-    return [one for one in type(node).BINDINGS if isinstance(one, Binding)]
-
-
-def _shown(pane: Pane) -> list[Binding]:
-    return [one for one in _bindings(pane) if one.show]
-
-
-def _key(binding: Binding) -> str:
-    return binding.key_display or binding.key.replace("escape", "esc").partition(",")[0]
-
-
-def _command(binding: Binding, where: str) -> Command:
-    keys = binding.key_display or binding.key.replace("escape", "esc").replace(",", ", ")
-    return Command(keys, binding.description, where, binding.action)

@@ -1,7 +1,7 @@
 """What every pane works with: whom to ask, the clock, and how the link stands."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,8 @@ class Desk:
     Attributes:
         clock: now, in UTC.
         watch_s: seconds between two looks at a delivery that is being watched.
+        is_operator: whether the key has shown to be one that must name a tenant.
+        keymap: the user's own keys, by the command's place and id.
         is_drawn: set once the first frame is on its way; before, nothing else gets the processor.
         tell: hands one of `tui.messages` to the app, which heeds it before it reads another key.
     """
@@ -29,7 +31,9 @@ class Desk:
     tell: Callable[[object], None]
     client: GuardianClient | None = None
     tenant_name: str = ""
+    is_operator: bool = False
     glyphs: Glyphs = Glyphs.BLOCKS
+    keymap: Mapping[str, str] = field(default_factory=dict[str, str])
     is_drawn: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

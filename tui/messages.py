@@ -90,3 +90,59 @@ class DeliveriesWanted:
 
     integration_id: UUID
     integration_key: str
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A question that is answered by typing; `act` gets the answer.
+
+    Attributes:
+        given: what stands there already.
+    """
+
+    question: str
+    act: Callable[[str], object]
+    given: str = ""
+
+
+@dataclass(frozen=True)
+class PreviewWanted:
+    """Show what an integration would get."""
+
+    integration_id: UUID
+    integration_key: str
+
+
+@dataclass(frozen=True)
+class ReplayWanted:
+    """Ask what to send once more; `given` stands there already."""
+
+    given: str
+
+
+@dataclass(frozen=True)
+class PaneWanted:
+    """Open a pane over the present one, by name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RootWanted:
+    """Go to a root pane, by name."""
+
+    name: str
+
+
+def typed_to_confirm(
+    question: str, expected: str, act: Callable[[], object], refuse: Callable[[str], object]
+) -> Typed:
+    """A question that only the right word answers, for what cannot be undone."""
+
+    def check(answer: str) -> None:
+        if answer == expected:
+            act()
+        else:
+            refuse("Left as it was: that was not the word.")
+
+    return Typed(question, check)

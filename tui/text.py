@@ -3,6 +3,7 @@
 Nothing here ever writes 0 for a value that is not there: `NONE` says so.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ LEAST_SPAN = 20.0
 """Points that a sparkline spans at least, so that noise does not look like a mountain range."""
 
 LONGEST = 4096
+SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+WEIGHED = re.compile(r"(?:[▲▼=] )?(?P<number>[+-]?\d[\d ]*(?:\.\d+)?)(?: ?(?P<unit>s|min|h|d|%))?$")
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -67,6 +70,40 @@ def wrap(text: str, width: int) -> list[str]:
         line += character
         length += size
     return [*lines, line]
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken between words where that is possible."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word
+        if cell_len(line) > width:
+            *whole, line = wrap(line, width)
+            lines += whole
+    return [*lines, line]
+
+
+def evidence(value: float | str | None) -> str:
+    """A fact that a risk rests on."""
+    if isinstance(value, str):
+        return words(value)
+    return number(value, digits=0 if value is None or float(value).is_integer() else 1)
+
+
+def weight(cell: str) -> tuple[bool, float, str]:
+    """How a cell sorts: what is not there first, numbers and lengths of time by size, then text."""
+    text = cell.strip().lower()
+    found = WEIGHED.match(text)
+    if text in {"", NONE}:
+        return (False, 0.0, "")
+    if found is None:
+        return (True, 0.0, text)
+    digits = found["number"].replace(" ", "")
+    return (True, float(digits) * SECONDS.get(found["unit"] or "", 1), text)
 
 
 def number(value: float | None, *, digits: int = 0) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.messages import CommandChosen, Left
 from tui.screens.pane import Pane
 from tui.text import Span
@@ -29,13 +30,8 @@ class Command(NamedTuple):
 class CommandsPane(Pane):
     """`?` opens it to read, `:` to type; both run what they list."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "run"),
-        Binding("escape", "back", "back"),
-        Binding("slash", "type", "find", key_display="/"),
-        Binding("down", "move(1)", "next", show=False),
-        Binding("up", "move(-1)", "before", show=False),
-    ]
+    PLACES = ("commands",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("commands")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start empty; the app says what is valid."""

@@ -5,27 +5,29 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.deliveries import Delivery
-from shared.contracts.integrations import Integration
 from shared.contracts.pages import Page
-from shared.errors import GuardianError, InvalidError, NotFoundError
+from shared.errors import GuardianError, InvalidError
 from tui.desk import Desk
 from tui.filters import EXAMPLE, Filter, instant, parse
 from tui.follow import follow, verdict
+from tui.integration_named import integration_named
+from tui.keys import bindings
 from tui.marks import delivery_mark
-from tui.messages import DeliveryChosen, Said
-from tui.screens.pane import PollingPane
+from tui.messages import DeliveryChosen, ReplayWanted, Said
+from tui.pages import longer, merged
+from tui.screens.pane import Copy, PollingPane
 from tui.text import NONE, Line, Span, at, number, short_at, visible, words
 from tui.widgets.field import Field
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
 PAGE = 100
-MOST_PAGES = 10
 FOLLOW_S = 1.0
 COLUMNS = (
     Column("Time UTC", 11),
@@ -42,13 +44,8 @@ COLUMNS = (
 class DeliveriesPane(PollingPane):
     """The list, a filter in one line, and two lines on the row under the cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open"),
-        Binding("r", "redeliver", "redeliver"),
-        Binding("slash", "filter", "filter", key_display="/"),
-        Binding("F", "follow", "follow"),
-        Binding("escape", "clear", "clear the filter", show=False),
-    ]
+    PLACES = ("deliveries",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("deliveries")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start with an empty list and no filter."""
@@ -78,7 +75,7 @@ class DeliveriesPane(PollingPane):
         self._is_anew = False
         integration_id = self._integration_id
         if question.integration is not None and integration_id is None:
-            integration_id = await self._find(question.integration)
+            integration_id = (await integration_named(self.desk.server, question.integration)).id
         page = await self._page(question, integration_id, None)
         if question is not self._filter:
             return  # the filter has changed meanwhile, and is asked for next
@@ -119,6 +116,21 @@ class DeliveriesPane(PollingPane):
         self.query_one("#deliveries-filter", Lines).show([self._filter_line()])
         self.query_one("#deliveries-reading", Lines).show(self._reading())
 
+    def copies(self) -> Sequence[Copy]:
+        """The delivery under the cursor."""
+        chosen = self._chosen()
+        if chosen is None:
+            return ()
+        return (
+            Copy("delivery id", str(chosen.id)),
+            Copy("webhook-id (event id)", str(chosen.event_id)),
+            Copy("delivery as JSON", msgspec.json.encode(chosen).decode()),
+        )
+
+    def resource(self) -> object:
+        """The rows that were fetched."""
+        return self._deliveries
+
     def on_rows_moved(self) -> None:
         """Say what the row under the cursor is."""
         self.query_one("#deliveries-reading", Lines).show(self._reading())
@@ -143,6 +155,14 @@ class DeliveriesPane(PollingPane):
         chosen = self._chosen()
         if chosen is not None:
             self._redeliver(chosen)
+
+    def action_replay(self) -> None:
+        """Send a choice once more: what is filtered for, or the row's kind."""
+        chosen = self._chosen()
+        given = self._filter.text
+        if self._filter.integration is None and chosen is not None:
+            given = f"int:{chosen.integration_key} {given}".strip()
+        self.tell(ReplayWanted(given))
 
     def action_follow(self) -> None:
         """Stay on the newest row and ask every second, or no longer."""
@@ -184,11 +204,7 @@ class DeliveriesPane(PollingPane):
         except GuardianError as error:
             self.tell(Said(f"✗ No more rows: {visible(error.detail)}", "bad"))
         else:
-            known = {one.id for one in self._deliveries or ()}
-            self._deliveries = [
-                *(self._deliveries or ()),
-                *(one for one in page.items if one.id not in known),
-            ]
+            self._deliveries = longer(self._deliveries or (), page)
             self._next = page.next_cursor
             self.draw()
         finally:
@@ -226,22 +242,6 @@ class DeliveriesPane(PollingPane):
             cursor=cursor,
             limit=PAGE,
         )
-
-    async def _find(self, key: str) -> UUID:
-        """The integration whose key is `key`, or else the newest whose key begins so."""
-        known: list[Integration] = []
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = await self.desk.server.integrations(cursor=cursor, limit=200)
-            known += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        exact = (one.id for one in known if one.integration_key == key)
-        near = (one.id for one in known if one.integration_key.startswith(key))
-        for found in (*exact, *near):
-            return found
-        raise NotFoundError(f"No integration's key begins with {key}; esc clears the filter.")
 
     @property
     def _prompt(self) -> Field:
@@ -305,22 +305,6 @@ class DeliveriesPane(PollingPane):
         if not self._filter.text:
             return "Nothing was sent yet. A test event is one key away: 2, then t."
         return "Nothing matches. esc clears the filter."
-
-
-def merged(
-    known: Sequence[Delivery] | None, next_cursor: str | None, newest: Page[Delivery]
-) -> tuple[list[Delivery], str | None]:
-    """What is known with the newest page laid over it, and where the next page starts.
-
-    Rows below the page stay as they were fetched. If the page does not reach the known rows,
-    there is a hole between them, and the page stands alone.
-    """
-    fresh = {one.id for one in newest.items}
-    if not known or not any(one.id in fresh for one in known):
-        return list(newest.items), newest.next_cursor
-    last = max(place for place, one in enumerate(known) if one.id in fresh)
-    older = [one for one in known[last + 1 :] if one.id not in fresh]
-    return [*newest.items, *older], next_cursor if older else newest.next_cursor
 
 
 def _row(delivery: Delivery, now: datetime) -> Row:

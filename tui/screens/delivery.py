@@ -8,37 +8,28 @@ from uuid import UUID
 
 import msgspec
 from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.deliveries import Attempt, DeliveryDetail
 from shared.errors import GuardianError
 from tui.desk import Desk
 from tui.follow import follow, verdict
+from tui.keys import IN_TEXTS, bindings
 from tui.marks import delivery_mark
-from tui.messages import FormWanted, Left, Said
-from tui.screens.pane import PollingPane
+from tui.messages import FormWanted, Said
+from tui.screens.pane import Copy
+from tui.screens.text_pane import TextPane
 from tui.text import NONE, Line, Span, at, duration, fit, number, visible, words, wrap
-from tui.widgets.lines import Pages
 
 LONGEST_PAYLOAD = 65_536
 INDENT = 2
 
 
-class DeliveryPane(PollingPane):
+class DeliveryPane(TextPane):
     """Opened from the list; asks again until the delivery is final, and `q` goes back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "redeliver", "redeliver"),
-        Binding("e", "edit", "edit its integration"),
-        Binding("escape", "back", "back"),
-        Binding("j,down", "scroll(1)", "down", show=False),
-        Binding("k,up", "scroll(-1)", "up", show=False),
-        Binding("ctrl+d,pagedown", "scroll(15)", "page down", show=False),
-        Binding("ctrl+u,pageup", "scroll(-15)", "page up", show=False),
-        Binding("g,home", "scroll(-100000)", "top", show=False),
-        Binding("G,end", "scroll(100000)", "end", show=False),
-    ]
+    PLACES = ("delivery", IN_TEXTS)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("delivery")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start without a delivery."""
@@ -46,16 +37,12 @@ class DeliveryPane(PollingPane):
         self._delivery_id: UUID | None = None
         self._detail: DeliveryDetail | None = None
 
-    def compose(self) -> ComposeResult:
-        """One scroll of lines."""
-        yield Pages(id="delivery-pages")
-
     def open(self, delivery_id: UUID) -> None:
         """Show this one from now on."""
         if delivery_id != self._delivery_id:
             self._delivery_id = delivery_id
             self._detail = None
-            self.query_one(Pages).move(-100_000)
+            self.pages.move(-1_000_000)
             self.refetch()
 
     async def ask(self) -> None:
@@ -66,31 +53,33 @@ class DeliveryPane(PollingPane):
             if wanted == self._delivery_id:
                 self._detail = detail
 
-    def take_keys(self) -> None:
-        """The text gets the keys."""
-        self.screen.set_focus(self.query_one(Pages))
-
     def forget(self) -> None:
         """Another tenant has other deliveries."""
         super().forget()
         self._delivery_id = None
         self._detail = None
 
-    def draw(self) -> None:
-        """Draw what is known of it."""
-        if self._detail is None:
-            lines: Sequence[Line] = [(Span(f" {NONE}", "dim"),)]
-        else:
-            lines = detail_lines(self._detail, width=self.size.width - 1)
-        self.query_one(Pages).show(lines)
+    def text(self, width: int) -> Sequence[Line] | None:
+        """What is known of it."""
+        return None if self._detail is None else detail_lines(self._detail, width=width)
 
-    def action_scroll(self, lines: int) -> None:
-        """Move through the text."""
-        self.query_one(Pages).move(lines)
+    def copies(self) -> Sequence[Copy]:
+        """The id, and what was sent and answered."""
+        detail = self._detail
+        if detail is None:
+            return ()
+        excerpts = [one.response_excerpt for one in detail.attempts if one.response_excerpt]
+        return (
+            Copy("delivery id", str(detail.id)),
+            Copy("webhook-id (event id)", str(detail.event_id)),
+            Copy("body", bytes(detail.event.payload).decode(errors="replace")),
+            *(Copy("last response", one) for one in excerpts[-1:]),
+            Copy("attempts as JSON", msgspec.json.encode(detail.attempts).decode()),
+        )
 
-    def action_back(self) -> None:
-        """Return to the list."""
-        self.tell(Left())
+    def resource(self) -> object:
+        """The delivery with its event and attempts."""
+        return self._detail
 
     def action_redeliver(self) -> None:
         """Send the same event again, once, and show the new delivery."""

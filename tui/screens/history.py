@@ -6,11 +6,12 @@ from operator import attrgetter
 from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.success import History, Period
 from shared.contracts.words import Granularity
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.screens.pane import PollingPane
 from tui.text import NONE, Line, Span, change, number, words
 from tui.widgets.chart import Chart, Dates
@@ -65,15 +66,8 @@ SERIES = (
 class HistoryPane(PollingPane):
     """The cursor of the table is the cursor of the chart."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket", "series(1)", "series", key_display="[ ]"),
-        Binding("left_square_bracket", "series(-1)", "series before", key_display="[", show=False),
-        Binding("i", "grain", "day/week/month"),
-        Binding("comma", "shift(1)", "earlier", key_display=","),
-        Binding("full_stop", "shift(-1)", "later", key_display="."),
-        Binding("h,left", "read(1)", "period before", show=False),
-        Binding("l,right", "read(-1)", "period after", show=False),
-    ]
+    PLACES = ("history",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("history")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start with weeks up to now."""
@@ -116,6 +110,10 @@ class HistoryPane(PollingPane):
             rows = [_row(period) for period in reversed(self._periods)]
         self.query_one(Rows).show(rows, is_stale=self.is_stale)
         self._draw_chart()
+
+    def resource(self) -> object:
+        """The periods."""
+        return self._history.periods if self._history else None
 
     def on_rows_moved(self) -> None:
         """Read the period under the cursor."""

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Label
 
@@ -22,6 +22,7 @@ from shared.contracts.templates import Template
 from shared.contracts.words import AuthKind, PayloadFormat, Scope
 from shared.errors import AddressRefusedError, GuardianError, InvalidError, VersionMismatchError
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.messages import Asked, Left, Said, SecretShown
 from tui.screens.pane import Pane
 from tui.text import Span, visible
@@ -71,12 +72,8 @@ class NotUnderstoodError(Exception):
 class IntegrationFormPane(Pane):
     """What is typed survives a refusal, a lost connection and somebody else's change."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "save"),
-        Binding("tab", "app.focus_next", "next field"),
-        Binding("shift+tab", "app.focus_previous", "field before", show=False),
-        Binding("escape", "back", "back"),
-    ]
+    PLACES = ("form",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start empty."""

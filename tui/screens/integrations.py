@@ -1,46 +1,50 @@
 """Who hears about the tenant, and whether it reaches them; switched and tested by one key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.integrations import (
     Integration,
     IntegrationChange,
     QueuedTest,
+    SecretRotation,
     TestsQueued,
 )
 from shared.errors import GuardianError
 from tui.desk import Desk
 from tui.follow import follow, verdict
 from tui.integration_rows import COLUMNS, integration_row
-from tui.messages import Asked, DeliveriesWanted, FormWanted, Said
-from tui.screens.pane import PollingPane
+from tui.keys import bindings
+from tui.messages import (
+    Asked,
+    DeliveriesWanted,
+    FormWanted,
+    PreviewWanted,
+    Said,
+    SecretShown,
+    typed_to_confirm,
+)
+from tui.pages import LARGEST_PAGE, all_of
+from tui.screens.pane import Copy, PollingPane
 from tui.text import Line, Span, at, clock_time, number, visible, words
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Rows
 
-MOST_PAGES = 10
 TIME_TO_UNDO = timedelta(seconds=10)
 
 
 class IntegrationsPane(PollingPane):
     """The list, and three lines on the row under the cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "switch", "on/off"),
-        Binding("t", "test", "test"),
-        Binding("T", "test_all", "test all", show=False),
-        Binding("e", "edit", "edit"),
-        Binding("c", "create", "create"),
-        Binding("u", "undo", "undo the last switch", show=False),
-        Binding("enter", "deliveries", "deliveries"),
-    ]
+    PLACES = ("integrations",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("integrations")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start with an empty list."""
@@ -57,15 +61,10 @@ class IntegrationsPane(PollingPane):
 
     async def ask(self) -> None:
         """Every integration, page by page."""
-        found: list[Integration] = []
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = await self.desk.server.integrations(cursor=cursor, limit=200)
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        self._integrations = found
+        server = self.desk.server
+        self._integrations = await all_of(
+            lambda cursor: server.integrations(cursor=cursor, limit=LARGEST_PAGE)
+        )
 
     def take_keys(self) -> None:
         """The list gets the keys."""
@@ -88,6 +87,21 @@ class IntegrationsPane(PollingPane):
             rows = [integration_row(one, now=now, mark=self._mark(one)) for one in known]
         self.query_one(Rows).show(rows, is_stale=self.is_stale)
         self.query_one(Lines).show(self._reading())
+
+    def copies(self) -> Sequence[Copy]:
+        """The row's names."""
+        chosen = self._chosen()
+        if chosen is None:
+            return ()
+        return (
+            Copy("integration id", str(chosen.id)),
+            Copy("key", chosen.integration_key),
+            Copy("integration as JSON", msgspec.json.encode(chosen).decode()),
+        )
+
+    def resource(self) -> object:
+        """The integrations."""
+        return self._integrations
 
     def on_rows_moved(self) -> None:
         """Say what the row under the cursor is."""
@@ -125,6 +139,28 @@ class IntegrationsPane(PollingPane):
     def action_create(self) -> None:
         """Make one."""
         self.tell(FormWanted(None, "key"))
+
+    def action_preview(self) -> None:
+        """Show what the row would get."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self.tell(PreviewWanted(chosen.id, chosen.integration_key))
+
+    def action_rotate(self) -> None:
+        """Make a new signing secret, once the key was typed."""
+        chosen = self._chosen()
+        if chosen is not None:
+            key = visible(chosen.integration_key)
+            question = f"New secret for {key}; the old one signs too for 24 h. Type its key:"
+            self._confirm(question, key, lambda: self._rotate(chosen))
+
+    def action_delete(self) -> None:
+        """Remove the row, once the key was typed."""
+        chosen = self._chosen()
+        if chosen is not None:
+            key = visible(chosen.integration_key)
+            question = f"Delete {key} for good? What it was sent stays on record. Type its key:"
+            self._confirm(question, key, lambda: self._delete(chosen))
 
     def action_undo(self) -> None:
         """Switch the last switched one back, while there is time."""
@@ -165,6 +201,38 @@ class IntegrationsPane(PollingPane):
             self._wanted.pop(integration.id, None)
             self.draw()
             self.refetch()
+
+    @work(group="change")
+    async def _rotate(self, integration: Integration) -> None:
+        key = visible(integration.integration_key)
+        try:
+            new = await self.desk.server.rotate_secret(integration.id, SecretRotation())
+        except GuardianError as error:
+            self._say(f"✗ Not rotated: {visible(error.detail)}", "bad")
+            return
+        until = f"; the old one signs too until {at(new.previous_secret_until)}"
+        if new.signing_secret is not None:
+            self.tell(SecretShown(f"New signing secret of {key}{until}", new.signing_secret))
+            self._say(f"✓ {key} has a new secret. y copies it.", "good")
+        else:
+            self._say(f"✓ {key} signs with a new key: {visible(new.verifying_key or '')}", "good")
+        self.refetch()
+
+    @work(group="change")
+    async def _delete(self, integration: Integration) -> None:
+        key = visible(integration.integration_key)
+        try:
+            await self.desk.server.delete_integration(integration.id, version=integration.version)
+        except GuardianError as error:
+            self._say(f"✗ {key} stays: {visible(error.detail)}", "bad")
+            return
+        self._integrations = [one for one in self._integrations or () if one.id != integration.id]
+        self.draw()
+        self._say(f"✓ {key} is deleted.", "good")
+        self.refetch()
+
+    def _confirm(self, question: str, key: str, act: Callable[[], object]) -> None:
+        self.tell(typed_to_confirm(question, key, act, lambda why: self._say(why, "")))
 
     def _test_every_one(self) -> None:
         self._test(None)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
+import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.integrations import Integration
+from shared.contracts.narrative import Narrative, Source
 from shared.contracts.success import (
     AdoptionBlock,
     Block,
@@ -22,15 +24,19 @@ from shared.contracts.success import (
 from shared.contracts.words import Freshness, Trend
 from tui.desk import Desk
 from tui.integration_rows import COLUMNS, integration_row
+from tui.keys import bindings
 from tui.marks import freshness_mark, severity_mark
-from tui.messages import LinkChanged
-from tui.screens.pane import PollingPane
+from tui.messages import LinkChanged, PaneWanted
+from tui.screens.pane import Copy, PollingPane
+from tui.screens.story import story_lines
 from tui.text import (
     NONE,
     Line,
     Span,
     age,
+    between,
     change,
+    evidence,
     fit,
     number,
     sparkline,
@@ -47,6 +53,9 @@ CHANGE_WIDTH = 8
 WORDS_WIDTH = 21
 WEEKS = 18
 AGE_WIDTH = 12
+TALL = 34
+"""From so many lines on, the story is told whole."""
+
 MOST_SPARE = 40
 LEAST_INTEGRATIONS = 3
 """Lines the integrations keep, however many the risks are: title, head and one row."""
@@ -71,9 +80,8 @@ class Figure(NamedTuple):
 class OverviewPane(PollingPane):
     """The first screen. It is read from top to bottom and has no cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "app.go('integrations')", "integrations"),
-    ]
+    PLACES = ("overview",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
     can_focus = True
 
     def __init__(self, desk: Desk, *, id: str) -> None:
@@ -81,6 +89,7 @@ class OverviewPane(PollingPane):
         super().__init__(desk, id=id)
         self.overview: Overview | None = None
         self.integrations: list[Integration] | None = None
+        self.narrative: Narrative | None = None
 
     def compose(self) -> ComposeResult:
         """One block of lines."""
@@ -93,11 +102,25 @@ class OverviewPane(PollingPane):
             self.desk.tenant_name = self.overview.tenant_name
             self.tell(LinkChanged())
         self.integrations = (await self.desk.server.integrations(limit=200)).items
+        self.narrative = await self.desk.server.narrative()
+
+    def copies(self) -> Sequence[Copy]:
+        """The overview as JSON."""
+        return (Copy("overview", msgspec.json.encode(self.overview).decode()),)
+
+    def resource(self) -> object:
+        """The overview."""
+        return self.overview
+
+    def action_story(self) -> None:
+        """Read how the tenant stands."""
+        self.tell(PaneWanted("story"))
 
     def forget(self) -> None:
         """Back to dashes."""
         super().forget()
         self.overview = None
+        self.narrative = None
         self.integrations = None
 
     def draw(self) -> None:
@@ -105,6 +128,7 @@ class OverviewPane(PollingPane):
         lines = overview_lines(
             self.overview,
             self.integrations,
+            self.narrative,
             now=self.desk.clock(),
             width=self.size.width,
             height=self.size.height,
@@ -115,14 +139,16 @@ class OverviewPane(PollingPane):
 def overview_lines(
     overview: Overview | None,
     integrations: Sequence[Integration] | None,
+    narrative: Narrative | None,
     *,
     now: datetime,
     width: int,
     height: int,
 ) -> list[Line]:
-    """The whole screen. Figures come first, then every risk that fits, then integrations."""
+    """The whole screen: figures, the story, every risk that fits, then integrations."""
     lines = [_head(width), *(_figure_line(*one, width) for one in _figures(overview, now))]
     is_roomy = height >= 2 * len(lines)
+    lines += _story_lines(narrative, now, width, is_long=height >= TALL)
     if is_roomy:
         lines.append(())
     risks = None if overview is None else overview.risks
@@ -132,6 +158,17 @@ def overview_lines(
         lines.append(())
     lines += _integration_lines(integrations, now, width, height - len(lines))
     return lines
+
+
+def _story_lines(told: Narrative | None, now: datetime, width: int, *, is_long: bool) -> list[Line]:
+    """The headline with its source and age; on a tall screen the whole story."""
+    if told is None:
+        return [(Span(" Story", "bold"), Span("  -", "dim"))]
+    if is_long:
+        return [(), *story_lines(told, now, max(20, min(110, width - 4)))]
+    who = "model" if told.source is Source.AI else "rules"
+    by = Span(f"{who}, {age(told.generated_at, now)} ago ", "dim")
+    return [between((Span(f" {visible(told.headline, limit=200)}", "bold"),), (by,), width)]
 
 
 def _figures(overview: Overview | None, now: datetime) -> list[tuple[str, Figure | None]]:
@@ -314,9 +351,7 @@ def _risk_lines(risks: Sequence[Risk] | None, now: datetime, width: int, room: i
 
 def _risk_line(risk: Risk, now: datetime, width: int) -> Line:
     mark = severity_mark(risk.severity)
-    evidence = ", ".join(
-        f"{words(name)} {_evidence(value)}" for name, value in risk.evidence.items()
-    )
+    facts = ", ".join(f"{words(name)} {evidence(value)}" for name, value in risk.evidence.items())
     since = f"{age(risk.since, now)} ago" if risk.since else ""
     action = f"→ {words(risk.action_code)}"
     room = max(0, min(60, width - 1 - 11 - 19 - len(action) - 2))
@@ -324,16 +359,10 @@ def _risk_line(risk: Risk, now: datetime, width: int) -> Line:
         Span(" "),
         Span(fit(mark.text, 11), mark.tone),
         Span(fit(words(risk.code), 19)),
-        Span(fit(", ".join(part for part in (evidence, since) if part), room), "dim"),
+        Span(fit(", ".join(part for part in (facts, since) if part), room), "dim"),
         Span(" "),
         Span(action, "accent"),
     )
-
-
-def _evidence(value: float | str | None) -> str:
-    if isinstance(value, str):
-        return words(value)
-    return number(value, digits=0 if value is None or float(value).is_integer() else 1)
 
 
 def _integration_lines(
@@ -343,7 +372,7 @@ def _integration_lines(
     if integrations is None:
         return [(title, Span("  -", "dim"))]
     if not integrations:
-        return [(title, Span("  none yet: POST /integrations makes one", "dim"))]
+        return [(title, Span("  none yet: 2, then c, makes one", "dim"))]
     stats = [one.webhook_stats for one in integrations]
     counts: Line = (
         title,

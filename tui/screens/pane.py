@@ -2,8 +2,10 @@
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import ClassVar, NamedTuple
 
 from textual import work
 from textual.containers import Vertical
@@ -15,8 +17,19 @@ from tui.text import clock_time, visible
 from tui.widgets.rows import Rows
 
 
+class Copy(NamedTuple):
+    """Something that can be copied; a secret is kept out of files."""
+
+    name: str
+    text: str
+    is_secret: bool = False
+
+
 class Pane(Vertical):
     """A screenful. While it is shown it asks again and again; hidden, it is silent."""
+
+    PLACES: ClassVar[tuple[str, ...]] = ()
+    """Where in the table of keys its own stand, the first ones first in the footer."""
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Take a place at the desk; nothing is asked before `enter`."""
@@ -51,6 +64,14 @@ class Pane(Vertical):
         """Drop the last answer: another server or tenant is asked from now on."""
         self.trouble = ""
         self.data_at = None
+
+    def copies(self) -> Sequence[Copy]:
+        """What can be copied here, the likeliest first."""
+        return ()
+
+    def resource(self) -> object:
+        """What is shown, as the server told it; None: nothing that could be written down."""
+        return None
 
     def tell(self, message: object) -> None:
         """Tell the app one of `tui.messages`."""

@@ -1,13 +1,15 @@
 """A secret that is told once; leaving asks whether it was stored."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.messages import Left
-from tui.screens.pane import Pane
+from tui.screens.pane import Copy, Pane
 from tui.text import Span, wrap
 from tui.widgets.lines import Lines
 
@@ -15,7 +17,8 @@ from tui.widgets.lines import Lines
 class SecretPane(Pane):
     """The secret stands alone on its line, so that a terminal's own selection takes it whole."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "back")]
+    PLACES = ("secret",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("secret")
     can_focus = True
 
     def __init__(self, desk: Desk, *, id: str) -> None:
@@ -41,6 +44,10 @@ class SecretPane(Pane):
         super().forget()
         self.open("", "")
 
+    def copies(self) -> Sequence[Copy]:
+        """The secret."""
+        return (Copy("secret", self._secret, is_secret=True),) if self._secret else ()
+
     def draw(self) -> None:
         """Draw it whole, broken only where the line ends."""
         width = max(20, self.size.width - 4)
@@ -51,7 +58,7 @@ class SecretPane(Pane):
                 (),
                 *((Span(f"  {part}"),) for part in wrap(self._secret, width)),
                 (),
-                (Span("  The receiver checks the signatures with it.", "dim"),),
+                (Span("  y copies it. It is kept nowhere else and never shown again.", "dim"),),
             ]
         )
 

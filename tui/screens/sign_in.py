@@ -4,13 +4,14 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Label
 
 from shared.client import GuardianClient
 from shared.errors import ForbiddenError, GuardianError, InvalidError
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.messages import SignedIn
 from tui.screens.pane import Pane
 from tui.text import Span, visible
@@ -23,11 +24,8 @@ PATIENCE_S = 10.0
 class SignInPane(Pane):
     """Two fields. The key is never shown, and is saved only if asked for."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "sign in"),
-        Binding("tab", "app.focus_next", "next field"),
-        Binding("escape", "app.quit", "leave"),
-    ]
+    PLACES = ("sign-in",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("sign-in")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start empty."""

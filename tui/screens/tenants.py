@@ -3,24 +3,26 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from shared.contracts.tenants import Tenant
 from tui.desk import Desk
+from tui.keys import bindings
 from tui.messages import TenantChosen
+from tui.pages import LARGEST_PAGE, all_of
 from tui.screens.pane import PollingPane
 from tui.text import Span, age, visible
 from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (Column("Tenant"), Column("Id", 36), Column("Age", 8, is_number=True))
-MOST_PAGES = 50
 
 
 class TenantsPane(PollingPane):
     """The list of tenants; `enter` takes one."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "look at this tenant")]
+    PLACES = ("tenants",)
+    BINDINGS: ClassVar[list[BindingType]] = bindings("tenants")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
         """Start with an empty list."""
@@ -34,15 +36,10 @@ class TenantsPane(PollingPane):
 
     async def ask(self) -> None:
         """Every tenant, page by page."""
-        found: list[Tenant] = []
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = await self.desk.server.tenants(cursor=cursor, limit=200)
-            found += page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        self._tenants = found
+        server = self.desk.server
+        self._tenants = await all_of(
+            lambda cursor: server.tenants(cursor=cursor, limit=LARGEST_PAGE)
+        )
 
     def take_keys(self) -> None:
         """The list gets the keys."""

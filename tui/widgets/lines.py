@@ -46,6 +46,9 @@ class Pages(ScrollView, can_focus=True):
         """Start empty."""
         super().__init__(id=id)
         self._lines: tuple[Line, ...] = ()
+        self._found: int | None = None
+        self.wanted = ""
+        """What is looked for; empty: nothing."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -67,7 +70,25 @@ class Pages(ScrollView, can_focus=True):
         """One line of what is seen."""
         row = self.scroll_offset.y + y
         line = self._lines[row] if row < len(self._lines) else ()
+        if row == self._found:
+            line = (Span("".join(span.text for span in line), "reverse"),)
         return strip_of(line, self.size.width, self.rich_style)
+
+    def find(self, wanted: str, direction: int) -> bool:
+        """Mark and show the next line that holds `wanted`, in any case; False if none does."""
+        self.wanted, count = wanted, len(self._lines)
+        start = self._found if self._found is not None else self.scroll_offset.y - direction
+        self._found = None
+        for step in range(1, count + 1) if wanted else ():
+            place = (start + direction * step) % count
+            text = "".join(span.text for span in self._lines[place])
+            if wanted.lower() in text.lower():
+                self._found = place
+                if not 0 <= place - self.scroll_offset.y < self.size.height:
+                    self.scroll_to(y=place - self.size.height // 2, animate=False)
+                break
+        self.refresh()
+        return self._found is not None
 
 
 def strip_of(line: Line, width: int, ground: Style, *, is_stale: bool = False) -> Strip:

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.keys import IN_LISTS, bindings
 from tui.palette import SELECTED, STALE, TONES
-from tui.text import Line, Span, fit
+from tui.text import Line, Span, fit, weight
 from tui.widgets.lines import strip_of
 
 
@@ -72,14 +73,7 @@ def _cells(
 class Rows(ScrollView, can_focus=True):
     """Draws only the rows that are seen, so that a million cost what twenty do."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "next row", show=False),
-        Binding("k,up", "move(-1)", "row before", show=False),
-        Binding("ctrl+d,pagedown", "page(1)", "page down", show=False),
-        Binding("ctrl+u,pageup", "page(-1)", "page up", show=False),
-        Binding("g,home", "jump(0)", "first row", show=False),
-        Binding("G,end", "jump(1)", "last row", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(IN_LISTS)
 
     class Moved(Message):
         """Another row is under the cursor."""
@@ -92,9 +86,12 @@ class Rows(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._columns = columns
         self._rows: Sequence[Row] = ()
+        self._given: Sequence[Row] = ()
         self._cursor = 0
         self._is_stale = False
         self._is_known = False
+        self._sort: int | None = None
+        self._is_reverse = False
         self._held: list[Callable[[], object]] = []
 
     @property
@@ -115,7 +112,8 @@ class Rows(ScrollView, can_focus=True):
             is_stale: whether they may no longer be so.
         """
         is_first, self._is_known = not self._is_known, rows is not None
-        self._replace(rows or (), is_stale=is_stale)
+        self._given = rows or ()
+        self._replace(self._sorted(), is_stale=is_stale)
         if is_first and self._is_known:
             held, self._held = self._held, []
             for act in held:
@@ -158,6 +156,21 @@ class Rows(ScrollView, can_focus=True):
         """Go to the first or the last row."""
         self.when_known(lambda: self._go(len(self._rows) - 1 if to_end else 0))
 
+    def action_sort(self) -> None:
+        """Sort by the next column that is shown; after the last one, as the server does."""
+        wide = lay_out(self._columns, self.size.width - 1)
+        after = range(0 if self._sort is None else self._sort + 1, len(wide))
+        self._sort = next((place for place in after if wide[place]), None)
+        self._is_reverse = False
+        self._replace(self._sorted(), is_stale=self._is_stale)
+        self.refresh()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._is_reverse = not self._is_reverse
+        self._replace(self._sorted(), is_stale=self._is_stale)
+        self.refresh()
+
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
@@ -167,7 +180,7 @@ class Rows(ScrollView, can_focus=True):
         """The head stands still; the rows scroll beneath it."""
         ground, width = self.rich_style, self.size.width
         if y == 0:
-            return strip_of(head_of(self._columns, width), width, ground)
+            return strip_of(head_of(self._titled(), width), width, ground)
         place = self.scroll_offset.y + y - 1
         if place >= len(self._rows):
             return Strip.blank(width, ground)
@@ -180,6 +193,23 @@ class Rows(ScrollView, can_focus=True):
             style += STALE
         text = "".join(span.text for span in _cells(self._columns, row.cells, width))
         return Strip([Segment(">" + text, style)]).adjust_cell_length(width, style)
+
+    def _sorted(self) -> Sequence[Row]:
+        if self._sort is None:
+            return self._given[::-1] if self._is_reverse else self._given
+        place = self._sort
+        return sorted(
+            self._given, key=lambda row: weight(row.cells[place].text), reverse=self._is_reverse
+        )
+
+    def _titled(self) -> Sequence[Column]:
+        if self._sort is None:
+            return self._columns
+        glyph = "▼" if self._is_reverse else "▲"
+        return [
+            column._replace(title=f"{column.title} {glyph}") if place == self._sort else column
+            for place, column in enumerate(self._columns)
+        ]
 
     def _go(self, place: int) -> None:
         last = len(self._rows) - 1

@@ -4,7 +4,7 @@ It stands in for the API, not for any code of ours: its answers are the contract
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,18 +14,34 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from shared.contracts.audit import AuditEntry
 from shared.contracts.deliveries import Attempt, DeliveredEvent, Delivery, DeliveryDetail
 from shared.contracts.integrations import (
     ConfigSummary,
     Integration,
     IntegrationChange,
     NewIntegration,
+    Preview,
     QueuedTest,
+    RotatedSecret,
     TestsQueued,
     WebhookStats,
 )
+from shared.contracts.keys import KeyInfo, MadeKey, NewKey
+from shared.contracts.narrative import FallbackReason, Narrative, NarrativeSettings, Source
 from shared.contracts.pages import Page
+from shared.contracts.portfolio import (
+    AilingEndpoint,
+    BandCount,
+    DeliveryHealth,
+    Portfolio,
+    Quartiles,
+    SilentTenant,
+    TenantRisk,
+    TenantStanding,
+)
 from shared.contracts.problems import FieldProblem, Problem
+from shared.contracts.replays import NewReplay, Replay, ReplayCount, ReplayedStatus, ReplayStatus
 from shared.contracts.success import (
     AdoptionBlock,
     EditionItem,
@@ -53,6 +69,7 @@ from shared.contracts.words import (
     MessageType,
     PayloadFormat,
     RiskCode,
+    Role,
     Scope,
     Severity,
     Trend,
@@ -114,6 +131,14 @@ class Loopback:
     """A list makes the key an operator's."""
     override: Callable[[Asked], Reply | None] = lambda asked: None
     tested: DeliveryStatus = DeliveryStatus.DELIVERED
+    narrative: Narrative = field(
+        default_factory=lambda: a_narrative()  # noqa: PLW0108 - it stands below
+    )
+    is_ai_enabled: bool = False
+    portfolio: Portfolio | None = None
+    replays: list[Replay] = field(default_factory=list[Replay])
+    keys: list[KeyInfo] = field(default_factory=list[KeyInfo])
+    audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     delay_s: float = 0.0
     """How long every answer takes."""
 
@@ -131,7 +156,7 @@ class Loopback:
             return refusal(422, "invalid", "An operator names the tenant by `workspaceId`.")
         return None
 
-    def _route(self, asked: Asked) -> Reply:  # noqa: C901, PLR0911 - a route a line
+    def _route(self, asked: Asked) -> Reply:  # noqa: C901, PLR0911, PLR0912 - a route a line
         match [asked.method, *asked.path.removeprefix(ROOT).strip("/").split("/")]:
             case ["GET", "success", "overview"]:
                 return self._overview(asked.headers.get("if-none-match"))
@@ -155,10 +180,85 @@ class Loopback:
                 return self._list(asked.query)
             case ["GET", "deliveries", delivery_id]:
                 return reply(next(one for one in self.deliveries if str(one.id) == delivery_id))
+            case ["DELETE", "integrations", integration_id]:
+                self.integrations = [
+                    one for one in self.integrations if str(one.id) != integration_id
+                ]
+                return Reply(204, b"")
+            case ["POST", "integrations", integration_id, "rotate-secret"]:
+                return reply(
+                    RotatedSecret(id=UUID(integration_id), version=4, signing_secret="whsec_new")
+                )
+            case ["GET", "integrations", integration_id, "preview"]:
+                return reply(
+                    a_preview(UUID(integration_id), MessageType(asked.query["event_type"]))
+                )
+            case ["GET", "success", "narrative"]:
+                return reply(self.narrative)
+            case ["GET", "success", "narrative", "settings"]:
+                return reply(self._narrative_settings())
+            case ["PUT", "success", "narrative", "settings"]:
+                self.is_ai_enabled = not self.is_ai_enabled
+                return reply(self._narrative_settings())
+            case ["GET", "success", "portfolio"] if self.portfolio is not None:
+                return reply(self.portfolio)
+            case ["GET", "replays"]:
+                return reply(Page(items=self.replays, next_cursor=None))
+            case ["POST", "replays"]:
+                return self._replay(msgspec.json.decode(asked.body, type=NewReplay))
+            case ["DELETE", "replays", _]:
+                ended = msgspec.structs.replace(self.replays[0], status=ReplayStatus.CANCELLED)
+                self.replays[0] = ended
+                return Reply(204, b"")
+            case ["GET", "keys"]:
+                return reply(Page(items=self.keys, next_cursor=None))
+            case ["POST", "keys"]:
+                return self._make_key(msgspec.json.decode(asked.body, type=NewKey))
+            case ["DELETE", "keys", key_id]:
+                self.keys = [
+                    msgspec.structs.replace(one, revoked_at=NOW) if str(one.id) == key_id else one
+                    for one in self.keys
+                ]
+                return Reply(204, b"")
+            case ["GET", "audit"]:
+                return reply(Page(items=self.audit, next_cursor=None))
             case ["POST", "deliveries", delivery_id, "redeliver"]:
                 return self._redeliver(UUID(delivery_id))
             case _:
                 return refusal(404, "not_found", "There is no such thing.")
+
+    def _narrative_settings(self) -> NarrativeSettings:
+        return NarrativeSettings(
+            is_ai_enabled=self.is_ai_enabled,
+            changed_at=None,
+            calls_this_month=3,
+            input_tokens_this_month=900,
+            output_tokens_this_month=300,
+            cost_usd_this_month=0.02,
+        )
+
+    def _replay(self, wanted: NewReplay) -> Reply:
+        chosen = [one for one in self.deliveries if one.integration_id == wanted.integration_id]
+        if wanted.dry_run:
+            return reply(ReplayCount(count=len(chosen)))
+        begun = a_replay(self.integrations[0], count=len(chosen))
+        self.replays.insert(0, begun)
+        return reply(begun, 202)
+
+    def _make_key(self, new: NewKey) -> Reply:
+        made = a_key(new.label, role=new.role)
+        self.keys.insert(0, made)
+        return reply(
+            MadeKey(
+                id=made.id,
+                role=made.role,
+                label=made.label,
+                prefix=made.prefix,
+                created_at=NOW,
+                key="gms_live_shown_once",
+            ),
+            201,
+        )
 
     def _overview(self, known: str | None) -> Reply:
         etag = f'"{hash(msgspec.json.encode(self.overview))}"'
@@ -405,6 +505,144 @@ def a_history(query: dict[str, str]) -> History:
             )
             for week in range(count)
         ],
+    )
+
+
+def a_narrative(headline: str = "Readiness rose by 3 points to 72") -> Narrative:
+    return Narrative(
+        headline=headline,
+        bullets=["Adoption fell by 6 points.", "Two tasks are late."],
+        commentary="Readiness moved up while adoption fell back.",
+        action=ActionCode.RESUME_PLAN,
+        action_text="Resume the stalled plan.",
+        source=Source.RULES,
+        fallback_reason=FallbackReason.SWITCHED_OFF,
+        model=None,
+        generated_at=NOW - timedelta(minutes=3),
+    )
+
+
+def a_preview(integration_id: UUID, event_type: MessageType) -> Preview:
+    body = f'{{"type":"{event_type}","data":{{"overall_score":72}}}}'
+    return Preview(
+        integration_id=integration_id,
+        event_type=event_type,
+        webhook_host="bi.example.com",
+        headers={"content-type": "application/json", "webhook-id": "evt_1"},
+        body=body,
+        body_bytes=len(body),
+        dummy_secret="whsec_dummy",
+    )
+
+
+def a_replay(integration: Integration, *, count: int = 4, sent: int = 1) -> Replay:
+    return Replay(
+        id=uuid4(),
+        integration_id=integration.id,
+        integration_key=integration.integration_key,
+        since=NOW - timedelta(days=1),
+        until=NOW,
+        statuses=[ReplayedStatus.DISCARDED],
+        event_types=[],
+        only_missing=False,
+        status=ReplayStatus.RUNNING,
+        count=count,
+        sent=sent,
+        created_at=NOW,
+    )
+
+
+def a_key(label: str, *, role: Role = Role.READER) -> KeyInfo:
+    return KeyInfo(
+        id=uuid4(),
+        role=role,
+        label=label,
+        prefix="gms_live_ab12",
+        created_at=NOW - timedelta(days=9),
+    )
+
+
+def an_audit_entry(label: str = "console") -> AuditEntry:
+    return AuditEntry(
+        id=uuid4(),
+        at=NOW,
+        actor_kind="key",
+        actor_label=label,
+        action="integration.update",
+        target_kind="integration",
+        target_id=str(uuid4()),
+        outcome="done",
+        before={"is_enabled": True, "label": label},
+        after={"is_enabled": False, "label": label},
+    )
+
+
+def a_portfolio(names: Sequence[str] = ("Acme", "Globex"), key: str = "bi_dashboard") -> Portfolio:
+    """Each tenant stands in each list once."""
+    standings = [
+        TenantStanding(
+            tenant_id=UUID(int=place),
+            tenant_name=name,
+            status=Freshness.OK,
+            band=Band.MATURE,
+            overall_score=70.0 + place,
+            delta_1w=2.0,
+            delta_4w=-3.0,
+            trend=Trend.UP,
+            as_of=NOW - timedelta(hours=2),
+        )
+        for place, name in enumerate(names, start=1)
+    ]
+    risks = [
+        TenantRisk(
+            code=RiskCode.PLAN_STALLED,
+            severity=Severity.HIGH,
+            evidence={"overdue": 2},
+            action_code=ActionCode.RESUME_PLAN,
+            tenant_id=one.tenant_id,
+            tenant_name=one.tenant_name,
+            age_days=3,
+        )
+        for one in standings
+    ]
+    silent = [
+        SilentTenant(
+            tenant_id=one.tenant_id, tenant_name=one.tenant_name, stale=[Scope.UPLIFT], age_days=40
+        )
+        for one in standings
+    ]
+    ailing = [
+        AilingEndpoint(
+            tenant_id=one.tenant_id,
+            tenant_name=one.tenant_name,
+            integration_id=uuid4(),
+            integration_key=key,
+            delivered=5,
+            discarded=2,
+            failed=1,
+            last_error="http_status",
+        )
+        for one in standings
+    ]
+    return Portfolio(
+        as_of=NOW,
+        bands=[BandCount(band=Band.MATURE, tenants=2, tenants_1w_ago=1)],
+        tenants=standings,
+        movers_up=standings,
+        movers_down=standings,
+        at_risk=risks,
+        stale=silent,
+        completion=Quartiles(p25=10, p50=50, p75=90),
+        deliveries=DeliveryHealth(
+            endpoints=2,
+            delivered=98,
+            discarded=2,
+            pending=1,
+            failed=1,
+            success_rate=0.98,
+            oldest_waiting_since=NOW - timedelta(minutes=5),
+            ailing=ailing,
+        ),
     )
 
 

@@ -2,16 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 import pytest
-from textual.events import Key
-from textual.pilot import Pilot
 
 from shared.contracts.success import (
     AdoptionBlock,
@@ -34,70 +30,9 @@ from tests.unit.tui.loopback import (
     refusal,
     serving,
 )
-from tui.app import Console
-from tui.settings import Server
+from tests.unit.tui.screenful import looking
 
-SIZE = (80, 24)
 HOSTILE = "[@click=app.pwn]x[/nope] \x1b[31m\x1b]0;title\x07 \u202eabc"
-
-
-class Screenful:
-    """The console under test: what it shows, and its keys."""
-
-    def __init__(self, console: Console, pilot: Pilot[None]) -> None:
-        self.console = console
-        self._pilot = pilot
-
-    @property
-    def lines(self) -> list[str]:
-        strips = self.console.screen._compositor.render_strips()
-        return [strip.text.rstrip() for strip in strips]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    async def press(self, *keys: str) -> None:
-        await self._pilot.press(*keys)
-
-    async def press_at_once(self, *keys: str) -> None:
-        """Faster than any screen is drawn: all of them are queued before the first is read."""
-        for key in keys:
-            self.console.post_message(Key(key, key if len(key) == 1 else None))
-        await self._pilot.pause()
-
-    async def resize(self, width: int, height: int) -> None:
-        await self._pilot.resize_terminal(width, height)
-
-    async def shows(self, *texts: str) -> None:
-        """Wait until every text is on the screen."""
-        deadline = time.monotonic() + 15
-        while not all(text in self.text for text in texts):
-            missing = [text for text in texts if text not in self.text]
-            assert time.monotonic() < deadline, f"{missing} not on:\n{self.text}"
-            await asyncio.sleep(0.01)
-            await self._pilot.pause()
-
-
-@asynccontextmanager
-async def looking(
-    url: str,
-    *,
-    key: str | None = "k1",
-    size: tuple[int, int] = SIZE,
-    home: Path = Path("/nonexistent"),
-) -> AsyncGenerator[Screenful, None]:
-    began = time.monotonic()
-    console = Console(
-        Server(url, key) if url else None,
-        clock=lambda: NOW + timedelta(seconds=time.monotonic() - began),
-        dice=lambda: 0.5,
-        env={"XDG_CONFIG_HOME": str(home)},
-        interval_s=0.3,
-        watch_s=0.02,
-    )
-    async with console.run_test(size=size) as pilot:
-        yield Screenful(console, pilot)
 
 
 async def test_the_overview_says_how_the_tenant_stands() -> None:
@@ -430,7 +365,7 @@ async def test_the_keys_are_listed_found_and_run() -> None:
         await console.press("colon", *"deliv", "enter")
         await console.shows("every status")
         await console.press("question_mark")
-        await console.shows("Keys valid here", "redeliver", "ctrl+r")
+        await console.shows("Keys valid here", "redeliver", "clear the filter")
         await console.press("q")
         await console.shows("every status")
 

@@ -34,7 +34,7 @@ async def test_a_series_is_drawn_read_and_told_in_numbers() -> None:
     async with serving() as server, looking(server.url) as console:
         await console.press("4")
         await console.shows("Readiness  weekly", "min 20.0", "max 70.0", "13 without data")
-        await console.shows("> 2026-11-23  Readiness no data", "4 Hist")
+        await console.shows("> 2026-11-23  Readiness no data", "4 His")
         await console.press("h")
         await console.shows("> 2026-11-16  Readiness 70.0  ▲ +1.0  baseline", ">2026-11-16")
         await console.press("l")
