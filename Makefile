@@ -5,12 +5,13 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 ARGS ?= --demo
 WORKERS ?= 2
+SEEDS ?= 28
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 # A mirror behind a company's own certificate authority is trusted as the system trusts it.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help up test check fix bench drills setup lock
+.PHONY: help up test check fix bench drills chaos setup lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +39,9 @@ fix: .venv/.dev ## let ruff mend what it can
 bench: ARGS =
 bench: .venv/.dev ## measure; prints ratios within one run; ARGS="latency --rounds 5" names what
 	$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: .venv/.dev ## many seeded runs of 500 deliveries with one failure each: make chaos SEEDS=200
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
 
 drills: .venv/.dev ## play crashes, outages, upgrades, restores on servers of its own; count what was lost
 	$(BIN)/python -m tests.drills $(DRILLS)

@@ -88,11 +88,20 @@ class Stage:
         prefix: Sequence[str] = (),
         tree: Path = ROOT,
         env: Mapping[str, str] | None = None,
+        by: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start `api` or `worker` of the source in `tree`, by way of the command `prefix`."""
+        """Start `api` or `worker` of the source in `tree`, by way of the command `prefix`.
+
+        Args:
+            room: whose login it gets.
+            prefix: a command that runs it.
+            tree: where its source stands.
+            env: further variables.
+            by: the module to run in its place, and that module's arguments.
+        """
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-P", "-m", room],
+                [*prefix, sys.executable, "-P", "-m", *(by or (room,))],
                 cwd=tree,
                 env={
                     "PATH": os.environ["PATH"],
@@ -121,8 +130,8 @@ class Stage:
         process.wait()
         self.running.remove(process)
 
-    async def connect(self, api_url: str, urls: Sequence[str]) -> None:
-        """Make one integration for each of the receivers' URLs."""
+    async def connect(self, api_url: str, urls: Sequence[str], **config: object) -> None:
+        """Make one integration for each of the receivers' URLs, all of them with this config."""
         headers = {"authorization": f"Bearer {self.keys[Role.ADMIN]}"}
         async with httpx.AsyncClient(headers=headers, timeout=20) as client:
             for number, url in enumerate(urls):
@@ -133,7 +142,7 @@ class Stage:
                         "label": "BI",
                         "is_enabled": True,
                         "scopes": SCOPES,
-                        "config": {"webhook_url": url},
+                        "config": {"webhook_url": url, **config},
                     },
                 )
                 assert answer.is_success, answer.text

@@ -467,6 +467,11 @@ class Pump:
         epoch: int,
     ) -> None:
         try:
+            if self._means.leases.epoch_of(lane.shard) != epoch:
+                # It slept between its turn and now, and somebody else may have sent this one.
+                lane.put_back(due)
+                self._line_up(lane)
+                return
             outcome = await self._attempt(due, endpoint)
         except asyncio.CancelledError:
             lane.put_back(due)
