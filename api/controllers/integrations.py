@@ -86,12 +86,14 @@ class IntegrationController(Controller):
         data: JSONBody[IntegrationUpdates],
         workshop: NamedDependency[SkipValidation[Workshop]],
         announcements: NamedDependency[Announcements],
+        wake_ups: NamedDependency[WakeUps],
     ) -> IntegrationsUpdated:
         """Change several integrations, all of them or none."""
         async with acting_for(tenant_id) as session:
             changed = await integrations.change_many(session, data.updates, workshop=workshop)
         for one in changed:
             announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, one.id)
+        wake_ups.wake(one.id for one in changed)
         return IntegrationsUpdated(updated=changed)
 
     @post(
@@ -144,6 +146,7 @@ class IntegrationController(Controller):
         data: JSONBody[IntegrationChange],
         workshop: NamedDependency[SkipValidation[Workshop]],
         announcements: NamedDependency[Announcements],
+        wake_ups: NamedDependency[WakeUps],
     ) -> Response[Integration]:
         """Change what is given; with `If-Match` only if nobody else changed it meanwhile."""
         versions = expected_versions(request)
@@ -152,6 +155,7 @@ class IntegrationController(Controller):
                 session, integration_id, data, versions=versions, workshop=workshop
             )
         announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
+        wake_ups.wake([integration_id])
         return _tagged(changed)
 
     @get("/{integration_id:uuid}/preview", guards=READS, summary="What it would get")
@@ -189,17 +193,20 @@ class IntegrationController(Controller):
     )
     async def delete(
         self,
+        *,
         request: Request[Principal, Any, Any],
         tenant_id: NamedDependency[UUID],
         integration_id: FromPath[UUID],
         witness: NamedDependency[SkipValidation[Witness]],
         announcements: NamedDependency[Announcements],
+        wake_ups: NamedDependency[WakeUps],
     ) -> None:
         """Stop it and forget its secrets; what it was sent stays on record."""
         versions = expected_versions(request)
         async with acting_for(tenant_id) as session:
             await integrations.delete(session, integration_id, versions=versions, witness=witness)
         announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
+        wake_ups.wake([integration_id])
 
     @post(
         "/{integration_id:uuid}/rotate-secret",
@@ -216,6 +223,7 @@ class IntegrationController(Controller):
         integration_id: FromPath[UUID],
         workshop: NamedDependency[SkipValidation[Workshop]],
         announcements: NamedDependency[Announcements],
+        wake_ups: NamedDependency[WakeUps],
         data: JSONBody[SecretRotation | None] = None,
     ) -> RotatedSecret:
         """Sign with a new secret, and with the old one too for a while; `If-Match` counts."""
@@ -230,6 +238,8 @@ class IntegrationController(Controller):
                 workshop=workshop,
             )
         announcements.tell(tenant_id, ChangeKind.INTEGRATIONS, integration_id)
+        # The worker hears of it before the answer has reached the receiver's owner.
+        wake_ups.wake([integration_id])
         return rotated
 
 

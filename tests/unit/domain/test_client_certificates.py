@@ -68,7 +68,7 @@ def test_the_usual_kinds_of_key_are_taken(key: Key, form: PrivateFormat) -> None
     assert found.expires_at == NOW + timedelta(days=1)
     read = x509.load_pem_x509_certificate(certificate(key).encode())
     assert len(found.fingerprint) == len(read.fingerprint(SHA256())) * 2
-    assert "BEGIN PRIVATE KEY" in found.pair.private_key
+    assert found.pair.private_key.endswith("END PRIVATE KEY-----\n")
 
 
 def test_what_stands_around_the_certificates_is_left_out() -> None:
