@@ -15,7 +15,7 @@ MAXIMUM_BYTES = 1024 * 1024
 T = TypeVar("T")
 User = TypeVar("User")
 
-_LONGEST_NAME = 64
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 _PLACE = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`\Z")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
@@ -169,5 +169,5 @@ def _refuse_nul(value: object, path: str) -> None:
 
 
 def _short(name: str) -> str:
-    printable = "".join(sign for sign in name if sign.isprintable())
-    return printable if len(printable) <= _LONGEST_NAME else f"{printable[:_LONGEST_NAME]}…"
+    """A name such as fields have; anything else is the caller's text, and is not repeated."""
+    return name if _FIELD.fullmatch(name) else "…"

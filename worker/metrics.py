@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from shared.domain.uuid7 import instant_of
 from shared.errors import StartError
 from worker.delivery.breaker import State
+from worker.delivery.prepare import UnsentReason
 from worker.delivery.pump import Pump
 from worker.delivery.settle import Record
 
@@ -53,6 +54,11 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._withheld = Counter(
+            "guardian_worker_withheld",
+            "Deliveries discarded because their payload looked like personal data.",
+            registry=self._registry,
+        )
         self._gauge("in_flight", "Requests under way.", lambda: pump.in_flight)
         self._gauge("unsettled", "Outcomes not written down yet.", lambda: pump.unsettled)
         self._gauge("shards", "Shards this worker may work on now.", lambda: pump.shards)
@@ -79,6 +85,8 @@ class Metrics:
         """Count one outcome that was written down."""
         status = str(record.status)
         self._outcomes.labels(status).inc()
+        if record.reason == UnsentReason.PII_GUARD:
+            self._withheld.inc()
         if not record.number:
             return  # given up without a POST
         taken_s = record.duration_ms / 1000

@@ -144,8 +144,8 @@ async def one(session: TenantSession, delivery_id: UUID) -> DeliveryDetail:
             type=delivery.event_type,
             scope=_scope_of(delivery.event_type),
             occurred_at=event["occurred_at"] if event else instant_of(delivery.event_id),
-            # Attempts may be kept longer than the events they carried.
-            payload=msgspec.Raw(event["body"] if event else b"null"),
+            # Attempts may be kept longer than the events they carried; a withheld one has no body.
+            payload=msgspec.Raw((event and event["body"]) or b"null"),
         ),
         attempts=[
             Attempt(

@@ -5,6 +5,7 @@ Ids are made here, except for the lower half of a delivery's id, which PostgreSQ
 integrations listen is known only there, and asking first would cost a round trip per observation.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -32,6 +33,8 @@ from shared.domain.catalogue import Catalogue
 from shared.domain.rollups import FORMULA_VERSION
 from shared.domain.uuid7 import Ids
 from shared.errors import ConflictError, GuardianError, InvalidError, PayloadRefusedError
+
+log = logging.getLogger("guardian.api")
 
 
 class Told(NamedTuple):
@@ -90,7 +93,7 @@ async def ingest_all(
                 prepared = _prepare(
                     told, intake, order, readiness_score=await _readiness_score(session, told)
                 )
-            except (InvalidError, PayloadRefusedError) as refusal:
+            except InvalidError as refusal:
                 outcomes[number] = refusal
                 continue
             if is_alone and prepared.plan:
@@ -306,7 +309,7 @@ def _prepare_plan(
         events=_events(intake, order, EventType.UPLIFT_PLAN_UPDATED, changed_at, [data]),
         plan=_Plan(
             snapshot=snapshot,
-            created_body=mappers.envelope(EventType.UPLIFT_PLAN_CREATED, changed_at, data),
+            created_body=_sealed(EventType.UPLIFT_PLAN_CREATED, changed_at, data),
         ),
     )
 
@@ -318,12 +321,11 @@ def _events(
     occurred_at: datetime,
     payloads: Iterable[Payload],
 ) -> list[_Event]:
-    """Seal each payload, even for a backfill: what may not leave is refused either way."""
-    bodies = [mappers.envelope(event_type, occurred_at, data) for data in payloads]
     if not intake.has_events:
         return []
     made: list[_Event] = []
-    for body in bodies:
+    for data in payloads:
+        body = _sealed(event_type, occurred_at, data)
         event_id = intake.ids()
         made.append(
             _Event(
@@ -335,6 +337,18 @@ def _events(
             )
         )
     return made
+
+
+def _sealed(event_type: EventType, occurred_at: datetime, data: Payload) -> bytes:
+    """Seal what will leave; what must not is withheld, and its deliveries are discarded.
+
+    The observation itself is stored: what is wrong is the catalogue's or ours, not the producer's.
+    """
+    try:
+        return mappers.envelope(event_type, occurred_at, data)
+    except PayloadRefusedError as refusal:
+        log.error("a payload of %s was withheld: %s", event_type, refusal.detail)  # noqa: TRY400 - the cause would repeat the text
+        return mappers.WITHHELD
 
 
 STORE = """

@@ -44,6 +44,8 @@ from shared.domain.snapshots import (
 from shared.errors import PayloadRefusedError
 
 TITLE_DIGITS = 4
+WITHHELD = b""
+"""The body of an event whose payload was refused: there is nothing that could leave."""
 
 
 def readiness_data(snapshot: ReadinessSnapshot, catalogue: Catalogue) -> ReadinessData:

@@ -22,6 +22,7 @@ class UnsentReason(StrEnum):
 
     INTEGRATION_DELETED = "integration_deleted"
     OUT_OF_SCOPE = "out_of_scope"
+    PII_GUARD = "pii_guard"  # the payload was withheld when the event was made
     EXPIRED = "expired"  # its turn never came, for the receiver has not answered for days
 
 
@@ -122,6 +123,8 @@ def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
     """Say why `due` must not be sent any more, judged at the moment of sending."""
     if destination.is_deleted:
         return UnsentReason.INTEGRATION_DELETED
+    if not due.body:
+        return UnsentReason.PII_GUARD
     is_digest_of_a_machine = (
         due.event_type == WEEKLY_DIGEST
         and destination.endpoint is not None
