@@ -145,7 +145,7 @@ async def one(session: TenantSession, delivery_id: UUID) -> DeliveryDetail:
             scope=_scope_of(delivery.event_type),
             occurred_at=event["occurred_at"] if event else instant_of(delivery.event_id),
             # Attempts may be kept longer than the events they carried; a withheld one has no body.
-            payload=msgspec.Raw((event and event["body"]) or b"null"),
+            payload=msgspec.Raw(event["body"] if event and event["body"] else b"null"),
         ),
         attempts=[
             Attempt(

@@ -100,7 +100,7 @@ async def test_poison_in_any_text_that_a_producer_tells_is_named_or_stays_inside
 
 
 async def _title_refused(producer: httpx.AsyncClient) -> dict[str, Any]:
-    plan = {"title": f"Plan of {POISON}", "status": "active", "tasks": []}
+    plan: dict[str, Any] = {"title": f"Plan of {POISON}", "status": "active", "tasks": []}
     answer = await producer.put(f"/observations/uplift-plans/{UUID(int=7)}", json=plan)
     [refused] = answer.json()["errors"]
     return refused
