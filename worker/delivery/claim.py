@@ -130,9 +130,10 @@ async def claim(
                 [want.room for want in free],
                 [_horizon(destinations[one], now) for one in ids],
                 list(busy),
+                [destinations[one].version for one in ids],
             )
             # Mostly nothing has changed, and this one question was all that had to be asked.
-            unsure = list({row[0] for row in found if row[-1] != destinations[row[0]].version})
+            unsure = list({row[0] for row in found if row[-1]})
             if not unsure:
                 break
         ordered = [
@@ -284,14 +285,15 @@ WHERE i.version <> w.version
 # One walk of the primary key and one of the retries' index for each integration, so that nobody's
 # backlog is walked for somebody else. The rows are complete before the events are asked for, and
 # LIMIT makes that one look-up per event in the event's own partition, whatever the planner
-# believes. The columns are those of `Due`, in its order, and the integration's version, which comes
-# in a row of its own where nothing is due.
+# believes. The columns are those of `Due`, in its order, and whether the integration has changed,
+# which comes in a row of its own where nothing is due.
 _DUE = """
 WITH due AS MATERIALIZED (
   SELECT w.integration_id, d.id, d.tenant_id, d.event_id, d.attempt_count, d.is_retry, d.replay_of,
-    i.version
-  FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::integer[], $5::timestamptz[])
-    AS w (integration_id, shard, after, room, horizon)
+    i.version <> w.version AS has_changed
+  FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::integer[], $5::timestamptz[],
+      $7::integer[])
+    AS w (integration_id, shard, after, room, horizon, version)
   JOIN integration i ON i.shard = w.shard AND i.id = w.integration_id
   LEFT JOIN LATERAL (
     (SELECT id, tenant_id, event_id, attempt_count, replay_of, false AS is_retry
@@ -308,7 +310,7 @@ WITH due AS MATERIALIZED (
   ) d ON true
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, due.is_retry,
-  due.replay_of, e.type, e.scope, e.body, e.traceparent, due.version
+  due.replay_of, e.type, e.scope, e.body, e.traceparent, due.has_changed
 FROM due
 LEFT JOIN LATERAL (
   SELECT type, scope, body, traceparent FROM event
@@ -331,7 +333,7 @@ WITH due AS MATERIALIZED (
   ) d
 )
 SELECT due.integration_id, due.id, due.tenant_id, due.event_id, due.attempt_count, false,
-  due.replay_of, e.type, e.scope, e.body, e.traceparent, NULL
+  due.replay_of, e.type, e.scope, e.body, e.traceparent, false
 FROM due
 CROSS JOIN LATERAL (
   SELECT type, scope, body, traceparent FROM event

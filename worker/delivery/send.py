@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import certifi
 import pycurl
-from pycurl.async_multi import AsyncCurlMulti
 
 from shared.domain.addresses import EgressRules
 from shared.domain.formats.answers import ANY_SUCCESS, is_accepted
@@ -28,6 +27,7 @@ from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
 from worker.delivery.retry import retry_after
 from worker.delivery.target import Gate
+from worker.delivery.transfers import Transfers
 
 DEADLINE_S = 15.0
 CONNECT_DEADLINE_S = 5.0
@@ -104,8 +104,7 @@ class CurlTransport:
         self._ca_file = ca_file or certifi.where()
         self._deadline_ms = round(deadline_s * 1000)
         self._connect_deadline_ms = round(connect_deadline_s * 1000)
-        self._multi = AsyncCurlMulti()
-        self._multi.setopt(pycurl.M_MAXCONNECTS, idle_connections)
+        self._transfers = Transfers(idle_connections=idle_connections)
         self._spare: list[_Exchange] = []
         self._is_closed = False
 
@@ -131,7 +130,7 @@ class CurlTransport:
         code = _OK
         try:
             exchange.load(request, is_kept=answer is not None)
-            await self._multi.add_handle(exchange.handle)
+            code = await self._transfers.perform(exchange.handle)
         except pycurl.error as error:
             code = int(error.args[0])
         except asyncio.CancelledError:
@@ -154,7 +153,7 @@ class CurlTransport:
     async def aclose(self) -> None:
         """Close every connection; a `post` under way ends with an `internal` fault."""
         self._is_closed = True
-        await self._multi.aclose()
+        self._transfers.close()
         for exchange in self._spare:
             exchange.handle.close()
         self._spare.clear()
