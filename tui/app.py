@@ -4,6 +4,7 @@ import shlex
 import subprocess
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from rich.cells import cell_len
 from rich.console import RenderableType
-from textual import events
+from textual import events, work
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
@@ -22,6 +23,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from shared.client import GuardianClient
+from shared.contracts.changes import Change, Live, Notice, Reset
 from shared.errors import GuardianError, InvalidError, SettingError
 from tui.copying import copy, state_folder, write_private
 from tui.desk import Desk
@@ -60,7 +62,7 @@ from tui.screens.history import HistoryPane
 from tui.screens.integration_form import IntegrationFormPane
 from tui.screens.integrations import IntegrationsPane
 from tui.screens.overview import OverviewPane
-from tui.screens.pane import Pane
+from tui.screens.pane import Pane, PollingPane
 from tui.screens.portfolio import PortfolioPane
 from tui.screens.preview import PreviewPane
 from tui.screens.replays import ReplaysPane
@@ -187,6 +189,7 @@ class Console(App[None]):
             except SettingError as error:
                 self._refusal = error.detail
         self._first = "sign-in" if self.desk.client is None else "overview"
+        self._listened_to: GuardianClient | None = None
         self._is_in_key = False
         self._acts: deque[Callable[[], Awaitable[object]]] = deque()
 
@@ -288,6 +291,32 @@ class Console(App[None]):
         if link.state is State.SIGNED_OUT and link.last_good_at is None:
             self._refusal = self.pane.trouble
             await self._open("sign-in")
+        elif link.state is State.POLLING and self._listened_to is not self.desk.client:
+            self._listened_to = self.desk.client
+            self._listen(self.desk.server)
+        self._draw_frame()
+
+    @work(exclusive=True, group="stream")
+    async def _listen(self, server: GuardianClient) -> None:
+        """Hear what changes; where the server refuses to tell, polling goes on."""
+        with suppress(GuardianError):
+            async for notice in server.stream():
+                self._heed_notice(notice)
+        self._heed_notice(Live(is_live=False))
+
+    def _heed_notice(self, notice: Notice) -> None:
+        pane = self.pane
+        match notice:
+            case Live(is_live=is_live):
+                self.desk.link.is_told = is_live
+            case Reset():
+                pass
+            case Change(kind=kind):
+                if isinstance(pane, PollingPane):
+                    pane.hear(kind)
+                return
+        if isinstance(pane, PollingPane):
+            pane.refetch()
         self._draw_frame()
 
     async def _run_command(self, action: str) -> None:
@@ -652,6 +681,7 @@ class Console(App[None]):
         old, self.desk.client = self.desk.client, client
         self.desk.tenant_name = tenant_name
         self.desk.link.reset()
+        self.workers.cancel_group(self, "stream")
         for pane in self.query(Pane):
             pane.forget()
         if old is not None:

@@ -19,7 +19,14 @@ from shared.errors import (
 )
 from tui.text import Span, duration
 
-BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+BACK_OFF_S = (1.0, 2.0, 4.0)
+"""Never longer than four seconds, so that whoever waits for the server sees it come back."""
+
+SLOWED_S = 30.0
+"""Where the server asked for less, or will not change its mind by itself."""
+
+SAFETY_S = 60.0
+"""While changes are told, one still looks now and then."""
 JITTER = 0.2
 STALE_AFTER_INTERVALS = 3
 ANSWERED = (
@@ -49,6 +56,7 @@ class Link:
 
     Attributes:
         interval_s: seconds between two questions while all is well.
+        is_told: whether the server tells at once what changes.
         dice: uniform in [0, 1); spreads the retries of many consoles.
     """
 
@@ -58,6 +66,7 @@ class Link:
     last_good_at: datetime | None = None
     next_try_at: datetime | None = None
     failures: int = 0
+    is_told: bool = False
 
     def answered(self, now: datetime) -> float:
         """Note a good answer; returns the seconds to rest."""
@@ -79,7 +88,7 @@ class Link:
             self.state = State.STALE
         wait_s = BACK_OFF_S[min(self.failures, len(BACK_OFF_S) - 1)]
         if self.state is State.SIGNED_OUT or isinstance(error, RateLimitedError):
-            wait_s = BACK_OFF_S[-1]
+            wait_s = SLOWED_S
         wait_s *= 1 + JITTER * (2 * self.dice() - 1)
         self.failures += 1
         self.next_try_at = now + timedelta(seconds=wait_s)
@@ -91,6 +100,7 @@ class Link:
         self.last_good_at = None
         self.next_try_at = None
         self.failures = 0
+        self.is_told = False
 
     def is_stale(self, now: datetime) -> bool:
         """Whether what is on screen may no longer be so."""
@@ -109,8 +119,10 @@ class Link:
             if self.last_good_at is None:
                 return Span("▲ no data yet", "warn")
             return Span(f"▲ stale {duration(now - self.last_good_at)}", "warn")
-        return Span(f"◐ polling {self.interval_s:g} s", "good")
+        return Span("● live" if self.is_told else f"◐ polling {self.interval_s:g} s", "good")
 
     def _is_late(self, now: datetime) -> bool:
+        if self.is_told:
+            return False  # no news is that nothing changed
         limit = timedelta(seconds=STALE_AFTER_INTERVALS * self.interval_s)
         return self.last_good_at is not None and now - self.last_good_at > limit

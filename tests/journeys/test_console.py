@@ -67,7 +67,7 @@ async def test_an_admin_reads_the_scores_tests_and_switches_an_integration_and_l
 
         await console.shows("72.0")
         await console.shows("65.5")
-        await console.shows("◐ polling 5 s")
+        await console.shows("● live")
         await console.shows("Metadata only. No core or personal data is shown or sent.")
         await console.shows("○ missing")
         await console.shows("bi_dashboard")
@@ -114,7 +114,7 @@ async def test_an_api_that_goes_and_comes_back_is_told_and_found_again(
     assert "72.0" in console.screen.text, "the last numbers stay"
 
     system.start("api")
-    await console.shows("◐ polling 5 s", timeout_s=60)
+    await console.shows("● live", timeout_s=60)
     console.press("q")
     assert await console.ended() == 0
 

@@ -10,6 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.deliveries import Delivery
 from shared.contracts.pages import Page
 from shared.errors import GuardianError, InvalidError
@@ -45,6 +46,7 @@ class DeliveriesPane(PollingPane):
     """The list, a filter in one line, and two lines on the row under the cursor."""
 
     PLACES = ("deliveries",)
+    KINDS = frozenset({ChangeKind.DELIVERIES})
     BINDINGS: ClassVar[list[BindingType]] = bindings("deliveries")
 
     def __init__(self, desk: Desk, *, id: str) -> None:
@@ -71,6 +73,7 @@ class DeliveriesPane(PollingPane):
 
     async def ask(self) -> None:
         """The newest page, laid over what was fetched before."""
+        self.take_told()
         question, is_anew = self._filter, self._is_anew
         self._is_anew = False
         integration_id = self._integration_id

@@ -10,6 +10,7 @@ import msgspec
 from textual import work
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.deliveries import Attempt, DeliveryDetail
 from shared.errors import GuardianError
 from tui.desk import Desk
@@ -29,6 +30,7 @@ class DeliveryPane(TextPane):
     """Opened from the list; asks again until the delivery is final, and `q` goes back."""
 
     PLACES = ("delivery", IN_TEXTS)
+    KINDS = frozenset({ChangeKind.DELIVERIES})
     BINDINGS: ClassVar[list[BindingType]] = bindings("delivery")
 
     def __init__(self, desk: Desk, *, id: str) -> None:

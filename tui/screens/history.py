@@ -12,7 +12,7 @@ from shared.contracts.success import History, Period
 from shared.contracts.words import Granularity
 from tui.desk import Desk
 from tui.keys import bindings
-from tui.screens.pane import PollingPane
+from tui.screens.pane import DOMAINS, PollingPane
 from tui.text import NONE, Line, Span, change, number, words
 from tui.widgets.chart import Chart, Dates
 from tui.widgets.lines import Lines
@@ -67,6 +67,7 @@ class HistoryPane(PollingPane):
     """The cursor of the table is the cursor of the chart."""
 
     PLACES = ("history",)
+    KINDS = DOMAINS
     BINDINGS: ClassVar[list[BindingType]] = bindings("history")
 
     def __init__(self, desk: Desk, *, id: str) -> None:

@@ -10,6 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.integrations import (
     Integration,
     IntegrationChange,
@@ -44,6 +45,7 @@ class IntegrationsPane(PollingPane):
     """The list, and three lines on the row under the cursor."""
 
     PLACES = ("integrations",)
+    KINDS = frozenset({ChangeKind.DELIVERIES, ChangeKind.INTEGRATIONS})
     BINDINGS: ClassVar[list[BindingType]] = bindings("integrations")
 
     def __init__(self, desk: Desk, *, id: str) -> None:

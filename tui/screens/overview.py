@@ -8,6 +8,7 @@ import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.integrations import Integration
 from shared.contracts.narrative import Narrative, Source
 from shared.contracts.success import (
@@ -27,7 +28,7 @@ from tui.integration_rows import COLUMNS, integration_row
 from tui.keys import bindings
 from tui.marks import freshness_mark, severity_mark
 from tui.messages import LinkChanged, PaneWanted
-from tui.screens.pane import Copy, PollingPane
+from tui.screens.pane import DOMAINS, Copy, PollingPane
 from tui.screens.story import story_lines
 from tui.text import (
     NONE,
@@ -81,6 +82,7 @@ class OverviewPane(PollingPane):
     """The first screen. It is read from top to bottom and has no cursor."""
 
     PLACES = ("overview",)
+    KINDS = DOMAINS | {ChangeKind.NARRATIVE, ChangeKind.DELIVERIES, ChangeKind.INTEGRATIONS}
     BINDINGS: ClassVar[list[BindingType]] = bindings("overview")
     can_focus = True
 
@@ -96,13 +98,20 @@ class OverviewPane(PollingPane):
         yield Lines(id="overview-lines")
 
     async def ask(self) -> None:
-        """The success overview, and the integrations beside it."""
+        """The success overview, and the integrations beside it; of these, what changed."""
+        told = self.take_told()
+        if not told or told & DOMAINS:
+            await self._ask_success()
+        if not told or told - DOMAINS - {ChangeKind.NARRATIVE}:
+            self.integrations = (await self.desk.server.integrations(limit=200)).items
+        if not told or told - {ChangeKind.DELIVERIES, ChangeKind.INTEGRATIONS}:
+            self.narrative = await self.desk.server.narrative()
+
+    async def _ask_success(self) -> None:
         self.overview = await self.desk.server.overview()
         if self.overview.tenant_name and self.overview.tenant_name != self.desk.tenant_name:
             self.desk.tenant_name = self.overview.tenant_name
             self.tell(LinkChanged())
-        self.integrations = (await self.desk.server.integrations(limit=200)).items
-        self.narrative = await self.desk.server.narrative()
 
     def copies(self) -> Sequence[Copy]:
         """The overview as JSON."""

@@ -9,9 +9,12 @@ from typing import ClassVar, NamedTuple
 
 from textual import work
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 
+from shared.contracts.changes import ChangeKind
 from shared.errors import GuardianError, InvalidError
 from tui.desk import Desk
+from tui.link import SAFETY_S
 from tui.messages import LinkChanged, TenantNeeded
 from tui.text import clock_time, visible
 from tui.widgets.rows import Rows
@@ -78,7 +81,7 @@ class Pane(Vertical):
         self.desk.tell(message)
 
     def refetch(self) -> None:
-        """Ask now."""
+        """Ask now, for everything."""
         self._wake.set()
 
     def anew(self) -> None:
@@ -102,8 +105,40 @@ class Pane(Vertical):
         self.draw()
 
 
+DOMAINS = frozenset(
+    {
+        ChangeKind.READINESS,
+        ChangeKind.UPLIFT,
+        ChangeKind.EDITIONS,
+        ChangeKind.EXECUTIVE_REPORTS,
+        ChangeKind.ADOPTION,
+        ChangeKind.LIFECYCLE,
+    }
+)
+"""What the overview, the history and the story rest on."""
+
+
 class PollingPane(Pane):
     """A pane whose numbers come from the server."""
+
+    KINDS: ClassVar[frozenset[ChangeKind]] = frozenset()
+    """What its numbers depend on, as far as the server tells its changes; empty: it must look."""
+
+    def __init__(self, desk: Desk, *, id: str) -> None:
+        """Everything is to be asked for."""
+        super().__init__(desk, id=id)
+        self._told: set[ChangeKind] = set()
+
+    def hear(self, kind: ChangeKind) -> None:
+        """Something of this kind changed: ask again, if it is shown here."""
+        if kind in self.KINDS:
+            self._told.add(kind)
+            self._wake.set()
+
+    def take_told(self) -> frozenset[ChangeKind]:
+        """What was told to have changed since the last question; empty: ask for everything."""
+        told, self._told = frozenset(self._told), set()
+        return told
 
     @abstractmethod
     async def ask(self) -> None:
@@ -115,6 +150,7 @@ class PollingPane(Pane):
 
     def enter(self) -> None:
         """Start to ask."""
+        self._told.clear()
         super().enter()
         self.poll()
 
@@ -135,9 +171,10 @@ class PollingPane(Pane):
         while True:
             self._wake.clear()
             rest_s = await self._ask_once()
-            if not self.children:
+            try:
+                self.draw()
+            except NoMatches:
                 return  # the console is being taken down
-            self.draw()
             self.tell(LinkChanged())
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):
@@ -155,6 +192,8 @@ class PollingPane(Pane):
         self.trouble = ""
         self.data_at = self.desk.clock()
         rest_s = self.desk.link.answered(self.data_at)
+        if self.desk.link.is_told and self.KINDS:
+            return SAFETY_S
         return rest_s if self.hurry_s is None else min(rest_s, self.hurry_s)
 
     @property

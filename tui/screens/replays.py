@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.replays import NewReplay, Replay, ReplayStatus
 from shared.errors import GuardianError
 from tui.desk import Desk
@@ -44,6 +45,7 @@ class ReplaysPane(PollingPane):
     """The list, and two lines on the replay under the cursor."""
 
     PLACES = ("replays",)
+    KINDS = frozenset({ChangeKind.REPLAYS, ChangeKind.DELIVERIES})
     BINDINGS: ClassVar[list[BindingType]] = bindings("replays")
 
     def __init__(self, desk: Desk, *, id: str) -> None:

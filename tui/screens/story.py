@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual import work
 from textual.binding import BindingType
 
+from shared.contracts.changes import ChangeKind
 from shared.contracts.narrative import Narrative, NarrativeSettings, NarrativeSettingsChange, Source
 from shared.contracts.success import Overview, Risk
 from shared.errors import ForbiddenError, GuardianError
@@ -14,7 +15,7 @@ from tui.desk import Desk
 from tui.keys import IN_TEXTS, bindings
 from tui.marks import severity_mark
 from tui.messages import Asked, Said
-from tui.screens.pane import Copy
+from tui.screens.pane import DOMAINS, Copy
 from tui.screens.text_pane import TextPane
 from tui.text import Line, Span, age, evidence, number, visible, words, wrap_words
 
@@ -23,6 +24,7 @@ class StoryPane(TextPane):
     """Opened from the overview."""
 
     PLACES = ("story", IN_TEXTS)
+    KINDS = DOMAINS | {ChangeKind.NARRATIVE}
     BINDINGS: ClassVar[list[BindingType]] = bindings("story")
 
     def __init__(self, desk: Desk, *, id: str) -> None:

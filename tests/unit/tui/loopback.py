@@ -139,6 +139,8 @@ class Loopback:
     replays: list[Replay] = field(default_factory=list[Replay])
     keys: list[KeyInfo] = field(default_factory=list[KeyInfo])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
+    told: asyncio.Queue[tuple[str, str]] | None = None
+    """Events and their data for whoever listens to the stream; None: there is no stream."""
     delay_s: float = 0.0
     """How long every answer takes."""
 
@@ -346,6 +348,10 @@ async def serving(loopback: Loopback | None = None) -> AsyncGenerator[Loopback, 
         try:
             while (asked := await _read(reader)) is not None:
                 await asyncio.sleep(double.delay_s)
+                if asked.path == f"{ROOT}/stream" and double.told is not None:
+                    double.asked.append(asked)
+                    await _tell(double.told, writer)
+                    return
                 writer.write(_wire(double.answer(asked), asked.method))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -363,6 +369,16 @@ async def serving(loopback: Loopback | None = None) -> AsyncGenerator[Loopback, 
         for writer in writers:
             writer.close()
         await server.wait_closed()
+
+
+async def _tell(told: asyncio.Queue[tuple[str, str]], writer: asyncio.StreamWriter) -> None:
+    """Until an event without a name says that the connection ends."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+    place = 0
+    while (event := await told.get())[0]:
+        place += 1
+        writer.write(f"id: boot-{place}\nevent: {event[0]}\ndata: {event[1]}\n\n".encode())
+        await writer.drain()
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:

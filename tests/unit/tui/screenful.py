@@ -43,6 +43,11 @@ class Screenful:
     async def resize(self, width: int, height: int) -> None:
         await self._pilot.resize_terminal(width, height)
 
+    async def settles(self, quiet_s: float = 0.7) -> None:
+        """Let two intervals pass."""
+        await asyncio.sleep(quiet_s)
+        await self._pilot.pause()
+
     async def shows(self, *texts: str) -> None:
         """Wait until every text is on the screen."""
         deadline = time.monotonic() + 15

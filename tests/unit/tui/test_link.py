@@ -13,7 +13,7 @@ from shared.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from tui.link import BACK_OFF_S, Link
+from tui.link import BACK_OFF_S, SLOWED_S, Link
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -51,8 +51,8 @@ def test_offline_counts_down_to_the_next_try_and_waits_longer_each_time() -> Non
     link.answered(NOON)
     waits = [link.failed(UnreachableError(), NOON) for _ in range(8)]
 
-    assert waits == [*BACK_OFF_S, 30.0, 30.0]
-    assert link.word(after(7)).text == "✗ offline, retry in 23 s"
+    assert waits == [1.0, 2.0, *[4.0] * 6]
+    assert link.word(after(1)).text == "✗ offline, retry in 3 s"
     assert link.is_stale(NOON)
 
 
@@ -63,6 +63,17 @@ def test_the_next_good_answer_ends_the_back_off() -> None:
 
     assert link.word(after(2)).text == "◐ polling 5 s"
     assert link.failed(UnreachableError(), after(3)) == BACK_OFF_S[0]
+
+
+def test_told_of_changes_it_is_live_and_silence_is_no_staleness() -> None:
+    link = a_link()
+    link.answered(NOON)
+    link.is_told = True
+
+    assert link.word(after(40)).text == "● live"
+    assert not link.is_stale(after(40))
+    link.failed(UnreachableError(), after(41))
+    assert link.word(after(41)).text == "✗ offline, retry in 1 s"
 
 
 def test_retries_are_spread() -> None:
@@ -89,13 +100,13 @@ def test_a_server_in_trouble_from_the_start_gave_no_data_yet() -> None:
 
 
 def test_slowed_down_by_the_server_it_slows_down() -> None:
-    assert a_link().failed(RateLimitedError(), NOON) == BACK_OFF_S[-1]
+    assert a_link().failed(RateLimitedError(), NOON) == SLOWED_S
 
 
 def test_a_refused_key_is_signed_out_and_not_hammered() -> None:
     link = a_link()
 
-    assert link.failed(UnauthenticatedError(), NOON) == BACK_OFF_S[-1]
+    assert link.failed(UnauthenticatedError(), NOON) == SLOWED_S
     assert link.word(NOON).text == "⊘ signed out"
 
 
