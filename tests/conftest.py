@@ -8,6 +8,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,13 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers() -> Generator[Servers, None, None]:
+    with serving() as running:
+        yield running
+
+
+@contextmanager
+def serving() -> Generator[Servers, None, None]:
+    """PostgreSQL with a migrated template, and Valkey; without fsync, gone at the end."""
     base = Path(tempfile.mkdtemp(prefix="guardian-tests-"))
     base.chmod(0o755)
     postgres = EmbeddedPostgres(base, is_durable=False)
@@ -124,6 +132,13 @@ def databases(servers: Servers) -> Databases:
 @pytest.fixture
 async def database(servers: Servers, databases: Databases) -> AsyncGenerator[Database, None]:
     """A migrated database without a row, with the pool open on it for all three roles."""
+    async with opened(servers, databases) as empty:
+        yield empty
+
+
+@asynccontextmanager
+async def opened(servers: Servers, databases: Databases) -> AsyncGenerator[Database, None]:
+    """Take a database for a while."""
     name = await databases.take()
     await open_pool(servers.url("guardian_tests", name), size=10, name="tests")
     try:

@@ -71,6 +71,7 @@ from tui.screens.sign_in import SignInPane
 from tui.screens.story import StoryPane
 from tui.screens.tenants import TenantsPane
 from tui.settings import Server, save_server
+from tui.sheet import Sheet
 from tui.terminal import EXIT_CRASHED, end_with_terminal, stop_on_signals, write_crash
 from tui.text import Line, Span, between, fit, number, visible
 from tui.widgets.field import Field
@@ -230,6 +231,10 @@ class Console(App[None]):
         """No colour code under NO_COLOR, greys included; no glyph that the terminal lacks."""
         filters = [Colourless()] if self._is_colourless else super().get_line_filters()
         return [*filters, Ascii()] if self.desk.glyphs is Glyphs.ASCII else filters
+
+    def get_default_screen(self) -> Screen[None]:
+        """The one that paints at once."""
+        return Sheet()
 
     # What the panes say
 

@@ -53,7 +53,12 @@ class Watched:
     """
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], *, width: int, height: int
+        self,
+        command: Sequence[str] | Callable[[], None],
+        env: Mapping[str, str],
+        *,
+        width: int,
+        height: int,
     ) -> None:
         self.width, self.height = width, height
         self.is_reading = True
@@ -81,10 +86,16 @@ class Watched:
         self.close()
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Bytes so far."""
         with self._news:
             return sum(len(one.sent) for one in self._came)
+
+    @property
+    def writes(self) -> int:
+        """How often something came."""
+        with self._news:
+            return len(self._came)
 
     @property
     def sent(self) -> bytes:
@@ -244,14 +255,21 @@ class Watched:
                 os.write(descriptor, HAS_NO_RESIZE)
 
 
-def _become(slave: int, command: Sequence[str], env: Mapping[str, str]) -> None:
-    """In the child: a session of its own on this terminal, then the program."""
+def _become(
+    slave: int, command: Sequence[str] | Callable[[], None], env: Mapping[str, str]
+) -> None:
+    """In the child: a session of its own on this terminal, then the program or the function."""
     os.setsid()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     for descriptor in (0, 1, 2):
         os.dup2(slave, descriptor)
     os.closerange(3, 256)
     try:
+        if callable(command):
+            os.environ.clear()
+            os.environ.update(env)
+            command()
+            return
         os.execve(command[0], list(command), dict(env))  # noqa: S606 - no shell is wanted
     finally:
         os._exit(127)

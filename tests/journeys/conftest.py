@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -126,6 +127,15 @@ async def system(
     servers: Servers, database: Database, clock: Clock, tmp_path: Path
 ) -> AsyncGenerator[System, None]:
     """An API on a free port; workers are started by the test."""
+    async with system_on(servers, database, clock, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def system_on(
+    servers: Servers, database: Database, clock: Clock, folder: Path
+) -> AsyncGenerator[System, None]:
+    """Start an API on this database, which is open; end everything at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -161,7 +171,7 @@ async def system(
         "GUARDIAN_EGRESS_ALLOW_PORTS": "*",
         "GUARDIAN_WORKER_LEASE_SECONDS": "3",
     }
-    with (tmp_path / "processes.log").open("wb") as log:
+    with (folder / "processes.log").open("wb") as log:
         made_system = System(f"http://127.0.0.1:{port}", env, log, tenant_id, keys)
         made_system.start("api")
         try:
@@ -172,4 +182,4 @@ async def system(
                 process.kill()
             for process in made_system.running:
                 process.wait()
-    sys.stderr.write((tmp_path / "processes.log").read_text()[-4000:])  # shown when a test fails
+    sys.stderr.write((folder / "processes.log").read_text()[-4000:])  # shown when a test fails
