@@ -46,6 +46,9 @@ chaos: .venv/.dev ## many seeded runs of 500 deliveries with one failure each: m
 drills: .venv/.dev ## play crashes, outages, upgrades, restores on servers of its own; count what was lost
 	$(BIN)/python -m tests.drills $(DRILLS)
 
+bench-tui: .venv/.dev ## measure the console through a real terminal, against its goals
+	@$(BIN)/python -m tests.bench_tui $(ARGS_BENCH)
+
 setup: .venv/.dev ## install everything, and the commit hooks where this is a git checkout
 	@[ ! -d .git ] || $(BIN)/prek install -q
 

@@ -21,6 +21,20 @@ SEQUENCE = re.compile(
 )
 UNFINISHED = re.compile(r"\x1b(?:\[[\d;:?<=>]*|\][^\x07\x1b]*|P[^\x1b]*)?\Z")
 
+NOTHING: tuple[str, str] = (" ", "[]  on ")
+SEEN_ON_BLANKS = {4, 7, 9, 21, 51, 52, 53}
+ENDS = {
+    22: {1, 2},
+    23: {3},
+    24: {4, 21},
+    25: {5, 6},
+    27: {7},
+    28: {8},
+    29: {9},
+    54: {51, 52},
+    55: {53},
+}
+
 
 class Screen:
     """What a terminal shows after it was fed; the right half of a wide character is empty."""
@@ -29,9 +43,10 @@ class Screen:
         self.width, self.height = width, height
         self.modes: set[str] = set()
         self.colour_codes = 0
-        self._cells = [[(" ", "") for _ in range(width)] for _ in range(height)]
+        self._cells = [[NOTHING] * width for _ in range(height)]
         self._x = self._y = 0
-        self._style = ""
+        self._attributes: set[int] = set()
+        self._ink = self._paper = ""
         self._rest = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -50,7 +65,7 @@ class Screen:
     def resize(self, width: int, height: int) -> None:
         """Another size; what it shows is unknown until it is drawn anew."""
         self.width, self.height = width, height
-        self._cells = [[(" ", "") for _ in range(width)] for _ in range(height)]
+        self._cells = [[NOTHING] * width for _ in range(height)]
 
     def feed_bytes(self, sent: bytes) -> None:
         """A character may be cut between two calls."""
@@ -84,8 +99,14 @@ class Screen:
                 self._x = ((numbers[1] if len(numbers) > 1 else 1) or 1) - 1
             case "m":
                 self._dress(numbers)
+            case "G":
+                self._x = (numbers[0] or 1) - 1
             case "J":
-                self._cells = [[(" ", "") for _ in range(self.width)] for _ in range(self.height)]
+                self._cells = [[self._blank] * self.width for _ in range(self.height)]
+            case "K":
+                self._erase(self.width)
+            case "X":
+                self._erase(numbers[0] or 1)
             case "?h":
                 self.modes.add(found["numbers"])
             case "?l":
@@ -94,13 +115,52 @@ class Screen:
                 pass
 
     def _dress(self, numbers: list[int]) -> None:
-        if any(30 <= one <= 49 or 90 <= one <= 107 for one in numbers if one not in {39, 49}):
-            self.colour_codes += 1
-        shown = ";".join(map(str, numbers))
-        if numbers[0] == 0:
-            self._style = shown[2:] if len(numbers) > 1 else ""
+        rest = iter(numbers)
+        for number in rest:
+            if number == 0:
+                self._attributes.clear()
+                self._ink = self._paper = ""
+            elif number in {38, 48}:
+                kind = next(rest)
+                values = [next(rest) for _ in range(1 if kind == 5 else 3)]
+                colour = ";".join(map(str, (kind, *values)))
+                self._colour(colour, is_ink=number == 38)
+            elif 30 <= number <= 37 or 90 <= number <= 97:
+                self._colour(str(number), is_ink=True)
+            elif 40 <= number <= 47 or 100 <= number <= 107:
+                self._colour(str(number), is_ink=False)
+            elif number == 39:
+                self._ink = ""
+            elif number == 49:
+                self._paper = ""
+            elif number in ENDS:
+                self._attributes -= ENDS[number]
+            else:
+                self._attributes.add(number)
+
+    def _colour(self, colour: str, *, is_ink: bool) -> None:
+        self.colour_codes += 1
+        if is_ink:
+            self._ink = colour
         else:
-            self._style = f"{self._style};{shown}" if self._style else shown
+            self._paper = colour
+
+    @property
+    def _style(self) -> str:
+        return f"{sorted(self._attributes)} {self._ink} on {self._paper}"
+
+    @property
+    def _blank(self) -> tuple[str, str]:
+        """What one sees of a blank."""
+        seen = self._attributes & SEEN_ON_BLANKS
+        ink = self._ink if seen else ""
+        return (" ", f"{sorted(seen)} {ink} on {self._paper}")
+
+    def _erase(self, count: int) -> None:
+        """Erased cells take the background, and nothing else."""
+        row = self._cells[self._y]
+        end = min(self._x + count, self.width)
+        row[self._x : end] = [(" ", f"[]  on {self._paper}")] * (end - self._x)
 
     def _write(self, character: str) -> None:
         if character == "\n":
@@ -117,7 +177,8 @@ class Screen:
             row[max(0, self._x - 1)] = (text + character, style)
             return
         for x in range(self._x, min(self._x + width, self.width)):
-            row[x] = (character if x == self._x else "", self._style)
+            text = character if x == self._x else ""
+            row[x] = self._blank if text == " " else (text, self._style)
         self._x += width
 
 

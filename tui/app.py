@@ -27,7 +27,7 @@ from shared.contracts.changes import Change, Live, Notice, Reset
 from shared.errors import GuardianError, InvalidError, SettingError
 from tui.copying import copy, state_folder, write_private
 from tui.desk import Desk
-from tui.display import Changes, Frame, can_compare
+from tui.display import Changes, Frame, can_compare, erases_in_colour
 from tui.driver import Terminal
 from tui.exporting import export
 from tui.glyphs import Ascii, Glyphs
@@ -178,7 +178,9 @@ class Console(App[None]):
         self._env = env
         self._refusal = refusal
         self._is_colourless = bool(env.get("NO_COLOR"))
-        self._frame = None if is_full_paint else Frame()
+        self._frame = (
+            None if is_full_paint else Frame(erases_in_colour=erases_in_colour(env.get("TERM", "")))
+        )
         self._crash = ""
         self._is_interrupted = False
         self._has_notice = False

@@ -16,7 +16,7 @@ class Sheet(Screen[None]):
 
     _painted_at = 0.0
 
-    def _on_idle(self, event: events.Idle) -> None:
+    async def _on_idle(self, event: events.Idle) -> None:
         now = time.monotonic()
         if self._is_dirty and now - self._painted_at >= UPDATE_PERIOD:
             # Textual's own handler, which would wait for the tick, is not called then.
@@ -26,13 +26,9 @@ class Sheet(Screen[None]):
 
     @property
     def _is_dirty(self) -> bool:
-        return bool(
-            not self.app._batch_count  # noqa: SLF001 - as Textual's own screen asks
-            and self.is_current
-            and (
-                self._layout_required
-                or self._scroll_required
-                or self._repaint_required
-                or self._dirty_widgets
-            )
+        return self.is_current and bool(
+            self._layout_required
+            or self._scroll_required
+            or self._repaint_required
+            or self._dirty_widgets
         )

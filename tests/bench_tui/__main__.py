@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.stand import host
 from tests.bench_tui import ending, keys, living, resting, starting
 from tests.bench_tui.goals import GOALS, Reading, head, lines, record
-from tests.bench_tui.office import Office
+from tests.bench_tui.office import Office, Plan
 
 PARTS = {
     "starting": starting.measure,
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="deliveries in the database")
     parser.add_argument("--rounds", type=int, default=3, help="of each way to end (%(default)s)")
     parser.add_argument("--soak", type=float, default=40, metavar="SECONDS", help="28800 is 8 h")
+    parser.add_argument("--samples", type=int, default=20, help="changes timed (%(default)s)")
     options = parser.parse_args(arguments)
+    plan = Plan(rounds=options.rounds, soak_s=options.soak, samples=options.samples)
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part called {', '.join(sorted(unknown))}")
@@ -43,13 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, measure in PARTS.items():
             if options.parts and name not in options.parts:
                 continue
-            match name:
-                case "resting":
-                    found = resting.measure(office, soak_s=options.soak)
-                case "ending":
-                    found = ending.measure(office, rounds=options.rounds)
-                case _:
-                    found = measure(office)
+            found = measure(office, plan)
             readings += found
             print("\n".join(lines(found)), flush=True)
     machine["load afterwards"] = host()["load"]

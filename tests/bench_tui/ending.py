@@ -6,7 +6,7 @@ import signal
 import time
 
 from tests.bench_tui.goals import Reading
-from tests.bench_tui.office import Office
+from tests.bench_tui.office import Office, Plan
 from tests.bench_tui.starting import DATA
 from tests.bench_tui.watch import Watched
 
@@ -32,8 +32,9 @@ os.execv(sys.executable, [sys.executable, "-m", "tui"])
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 
 
-def measure(office: Office, *, rounds: int) -> list[Reading]:
+def measure(office: Office, plan: Plan) -> list[Reading]:
     """End it in every way there is."""
+    rounds = plan.rounds
     spoilt = 0
     ends: list[float] = []
     for number in SIGNALS * rounds:

@@ -3,7 +3,7 @@
 import time
 
 from tests.bench_tui.goals import Reading
-from tests.bench_tui.office import LARGE, Office
+from tests.bench_tui.office import LARGE, Office, Plan
 from tests.bench_tui.starting import DATA
 from tests.bench_tui.watch import Echo, Watched
 
@@ -18,7 +18,7 @@ PAGE_DOWN = "\x04"
 """ctrl+d"""
 
 
-def measure(office: Office) -> list[Reading]:
+def measure(office: Office, _plan: Plan) -> list[Reading]:
     """Type as people do, 30 to 80 ms apart."""
     first: list[float] = []
     changes: list[float] = []

@@ -3,16 +3,15 @@
 import time
 
 from tests.bench_tui.goals import Reading
-from tests.bench_tui.office import LARGE, Office
+from tests.bench_tui.office import LARGE, Office, Plan
 from tests.bench_tui.starting import DATA
 
-SAMPLES = 30
 
-
-def measure(office: Office) -> list[Reading]:
+def measure(office: Office, plan: Plan) -> list[Reading]:
     """With the whole history in the database."""
     opened: list[float] = []
     ends: list[float] = []
+    memory: list[float] = []
     for _ in range(3):
         with office.console(size=LARGE) as console:
             console.shows(DATA)
@@ -23,7 +22,7 @@ def measure(office: Office) -> list[Reading]:
             for _ in range(10):
                 echo = console.echo("G", quiet_s=0.2)
                 ends += [echo.first_ms] if echo else []
-            memory = console.memory_mb()
+            memory.append(console.memory_mb())
     return [
         Reading(goal="G11", what="list opened, rows seen", unit="ms", values=opened, middle=450),
         Reading(
@@ -33,19 +32,19 @@ def measure(office: Office) -> list[Reading]:
             goal="G10",
             what="memory after scrolling the list",
             unit="MB",
-            values=[memory],
+            values=memory,
             middle=60,
         ),
-        *_commits(office),
+        *_commits(office, plan.samples),
     ]
 
 
-def _commits(office: Office) -> list[Reading]:
+def _commits(office: Office, samples: int) -> list[Reading]:
     seen: list[float] = []
     with office.console(size=LARGE) as console:
         console.shows(DATA)
         console.settle()
-        for number in range(SAMPLES):
+        for number in range(samples):
             score = 20 + number % 70
             office.observe_now(score)
             at = time.perf_counter()
@@ -60,6 +59,6 @@ def _commits(office: Office) -> list[Reading]:
             values=seen,
             middle=50,
             worst=250,
-            remark=f"{SAMPLES} samples",
+            remark=f"{samples} samples",
         )
     ]

@@ -34,6 +34,21 @@ T = TypeVar("T")
 CHUNK = 100_000
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How long to measure.
+
+    Attributes:
+        rounds: of each way to end.
+        soak_s: seconds under load.
+        samples: changes whose way to the screen is timed.
+    """
+
+    rounds: int
+    soak_s: float
+    samples: int
+
+
 @dataclass
 class Office:
     """Sync to the outside; the asynchronous part runs on a loop in a thread of its own."""

@@ -3,7 +3,7 @@
 import time
 
 from tests.bench_tui.goals import Reading
-from tests.bench_tui.office import LARGE, Office
+from tests.bench_tui.office import LARGE, Office, Plan
 from tests.bench_tui.starting import DATA
 from tests.bench_tui.watch import Watched
 
@@ -15,14 +15,14 @@ WIRE_BYTES = 70
 """What SSH adds to one write, as measured once with a real client and a counting proxy."""
 
 
-def measure(office: Office, *, soak_s: float) -> list[Reading]:
+def measure(office: Office, plan: Plan) -> list[Reading]:
     """Leave it alone, then trouble it."""
     with office.console(size=LARGE) as console:
         console.shows(DATA)
         console.settle(quiet_s=1)
         readings = [*_idle(console), *_live(office, console), *_stalled(office, console)]
         readings += _resized(console)
-    return [*readings, *_soaked(office, soak_s)]
+    return [*readings, *_soaked(office, plan.soak_s)]
 
 
 def _idle(console: Watched) -> list[Reading]:

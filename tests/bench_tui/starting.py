@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 
 from tests.bench_tui.goals import Reading
-from tests.bench_tui.office import LARGE, SMALL, Office
+from tests.bench_tui.office import LARGE, SMALL, Office, Plan
 from tests.bench_tui.watch import Watched
 
 FRAME = "Metadata only"
@@ -13,7 +13,7 @@ ROUNDS = 12
 FEW = 5
 
 
-def measure(office: Office) -> list[Reading]:
+def measure(office: Office, _plan: Plan) -> list[Reading]:
     """Start it again and again, as a person does."""
     frames: list[float] = []
     data: list[float] = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -29,9 +29,14 @@ class Lines(Widget):
 
     def show(self, lines: Sequence[Line], *, is_stale: bool = False) -> None:
         """Draw `lines`; stale ones lose their colours."""
-        if (tuple(lines), is_stale) != (self._lines, self._is_stale):
-            self._lines, self._is_stale = tuple(lines), is_stale
+        old, new = self._lines, tuple(lines)
+        if is_stale != self._is_stale or len(old) != len(new):
+            self._lines, self._is_stale = new, is_stale
             self.refresh()
+        elif old != new:
+            self._lines = new
+            changed = [y for y, pair in enumerate(zip(old, new, strict=True)) if pair[0] != pair[1]]
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""

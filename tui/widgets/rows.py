@@ -1,11 +1,13 @@
 """A list with a cursor that follows the row, not the place: new rows never move it."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -39,7 +41,8 @@ class Row(NamedTuple):
     cells: tuple[Span, ...]
 
 
-def lay_out(columns: Sequence[Column], width: int) -> list[int]:
+@lru_cache(64)
+def lay_out(columns: tuple[Column, ...], width: int) -> list[int]:
     """The cells of each column, 0 for one that is not shown; a blank stands between columns."""
     shown = [column for column in columns if column.from_width <= width]
     open_columns = sum(1 for column in shown if not column.width)
@@ -48,19 +51,19 @@ def lay_out(columns: Sequence[Column], width: int) -> list[int]:
     return [0 if column.from_width > width else column.width or share for column in columns]
 
 
-def head_of(columns: Sequence[Column], width: int) -> Line:
+def head_of(columns: tuple[Column, ...], width: int) -> Line:
     """The titles."""
     cells = [Span(column.title, "title") for column in columns]
     return (Span(" "), *_cells(columns, cells, width, tone="dim"))
 
 
-def line_of(columns: Sequence[Column], row: Row, width: int) -> Line:
+def line_of(columns: tuple[Column, ...], row: Row, width: int) -> Line:
     """One row that is not selected."""
     return (Span(" "), *_cells(columns, row.cells, width))
 
 
 def _cells(
-    columns: Sequence[Column], cells: Sequence[Span], width: int, *, tone: str | None = None
+    columns: tuple[Column, ...], cells: Sequence[Span], width: int, *, tone: str | None = None
 ) -> list[Span]:
     spans: list[Span] = []
     for column, cell, cells_wide in zip(columns, cells, lay_out(columns, width - 1), strict=True):
@@ -68,6 +71,13 @@ def _cells(
             text = fit(cell.text, cells_wide, is_number=column.is_number)
             spans += [Span(text, cell.tone if tone is None else tone), Span(" ")]
     return spans
+
+
+def _end_of_name(columns: tuple[Column, ...], width: int) -> int:
+    """The spans up to the first open column, which is the name of the row."""
+    shown = [column for column in columns if column.from_width <= width - 1]
+    place = next((at for at, column in enumerate(shown) if not column.width), len(shown))
+    return min(2 * place + 1, 2 * len(shown))
 
 
 class Rows(ScrollView, can_focus=True):
@@ -81,7 +91,7 @@ class Rows(ScrollView, can_focus=True):
     class EndReached(Message):
         """The cursor stands on the last row: time to fetch more."""
 
-    def __init__(self, columns: Sequence[Column], *, id: str) -> None:
+    def __init__(self, columns: tuple[Column, ...], *, id: str) -> None:
         """Name the columns; start empty."""
         super().__init__(id=id)
         self._columns = columns
@@ -191,8 +201,16 @@ class Rows(ScrollView, can_focus=True):
         style = ground + SELECTED if self.has_focus else ground + TONES["bold"]
         if self._is_stale and not self.has_focus:
             style += STALE
-        text = "".join(span.text for span in _cells(self._columns, row.cells, width))
-        return Strip([Segment(">" + text, style)]).adjust_cell_length(width, style)
+        spans = _cells(self._columns, row.cells, width)
+        end = _end_of_name(self._columns, width)
+        name = ">" + "".join(span.text for span in spans[:end])
+        # Only what names the row is marked: each marked cell is sent again with every move.
+        marked = name.rstrip() if end < len(spans) else name
+        blanks = Span(" " * (len(name) - len(marked)))
+        rest = strip_of(
+            (blanks, *spans[end:]), width - cell_len(marked), ground, is_stale=self._is_stale
+        )
+        return Strip.join([Strip([Segment(marked, style)]), rest])
 
     def _sorted(self) -> Sequence[Row]:
         if self._sort is None:
@@ -202,25 +220,32 @@ class Rows(ScrollView, can_focus=True):
             self._given, key=lambda row: weight(row.cells[place].text), reverse=self._is_reverse
         )
 
-    def _titled(self) -> Sequence[Column]:
+    def _titled(self) -> tuple[Column, ...]:
         if self._sort is None:
             return self._columns
         glyph = "▼" if self._is_reverse else "▲"
-        return [
+        return tuple(
             column._replace(title=f"{column.title} {glyph}") if place == self._sort else column
             for place, column in enumerate(self._columns)
-        ]
+        )
 
     def _go(self, place: int) -> None:
         last = len(self._rows) - 1
         wanted = max(0, min(place, last))
         if wanted != self._cursor:
+            before, top = self._cursor, self.scroll_offset.y
             self._cursor = wanted
             self._reveal()
-            self.refresh()
+            if self.scroll_offset.y == top:
+                self.refresh(self._region_of(before), self._region_of(wanted))
+            else:
+                self.refresh()
             self.post_message(self.Moved())
         if place >= last >= 0:
             self.post_message(self.EndReached())
+
+    def _region_of(self, place: int) -> Region:
+        return Region(0, 1 + place - self.scroll_offset.y, self.size.width, 1)
 
     def _reveal(self) -> None:
         seen = max(1, self.size.height - 1)
