@@ -9,7 +9,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from pathlib import Path
@@ -74,8 +75,8 @@ def main() -> int:
         WHERE.set("api")
         return api.__main__.main([])
     _mine_sending(change, mine)
-    for name, step in (("settle", settle.settle), ("claim", claim.claim)):
-        change.setattr(f"worker.delivery.pump.{name}", _told_where(name, step))
+    change.setattr("worker.delivery.pump.settle", _told_where("settle", settle.settle))
+    change.setattr("worker.delivery.pump.claim", _claim_told_where)
     change.setattr(
         "worker.delivery.lane.Breaker",
         partial(Breaker, first_pause_s=FIRST_PAUSE_S, longest_pause_s=LONGEST_PAUSE_S),
@@ -93,6 +94,16 @@ def _told_where(name: str, step: Callable[..., Awaitable[Any]]) -> Callable[...,
             WHERE.reset(token)
 
     return told
+
+
+@asynccontextmanager
+async def _claim_told_where(*args: Any, **kwargs: Any) -> AsyncGenerator[claim.Claim, None]:
+    token = WHERE.set("claim")
+    try:
+        async with claim.claim(*args, **kwargs) as found:
+            yield found
+    finally:
+        WHERE.reset(token)
 
 
 def _mine_commits(change: pytest.MonkeyPatch, mine: Mine) -> None:
