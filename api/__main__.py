@@ -26,6 +26,7 @@ from litestar.types import ASGIApp
 
 from api.app import DISTRIBUTION, METRICS, STREAMS, create_app
 from api.logs import log_requests
+from api.server import BoundedProtocol
 from api.services.narratives import Respondent
 from api.settings import Settings, load_settings
 from api.streams import Streams
@@ -178,7 +179,7 @@ async def _listen(
 ) -> None:
     config = uvicorn.Config(
         cast("Any", app),
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -84,6 +84,13 @@ class TooLargeError(GuardianError):
     status = 413
 
 
+class HeadTooLargeError(GuardianError):
+    """The request's first line and headers are larger than Guardian reads."""
+
+    code = "head_too_large"
+    status = 431
+
+
 class UnsupportedMediaError(GuardianError):
     """The body is not in a format that Guardian reads here."""
 
