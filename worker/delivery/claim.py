@@ -62,7 +62,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at the whole queue of one's shards shows."""
+    """What a look at the whole queue of one's shards shows.
+
+    Attributes:
+        is_shard_free: whether a shard has no owner, or a worker that just came has no shard.
+    """
 
     waiting: list[Waiting]
     is_shard_free: bool
@@ -377,6 +381,9 @@ JOIN integration i ON i.id = walk.integration_id
 WHERE i.shard = ANY ($1::smallint[])
 """
 
-_ANY_FREE = (
-    "SELECT EXISTS (SELECT FROM shard_lease WHERE owner IS NULL OR until < clock_timestamp())"
-)
+_ANY_FREE = """
+SELECT EXISTS (SELECT FROM shard_lease WHERE owner IS NULL OR until < clock_timestamp())
+  OR EXISTS (SELECT FROM worker_heartbeat h
+    WHERE h.seen_at > clock_timestamp() - interval '5 seconds'
+      AND NOT EXISTS (SELECT FROM shard_lease l WHERE l.owner = h.owner))
+"""

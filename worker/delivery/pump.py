@@ -273,15 +273,16 @@ class Pump:
         while True:
             pause_s = self._pace.beat_s
             try:
-                before = set(leases.working_shards())
+                before, was_leaving = set(leases.working_shards()), leases.leaving
                 await leases.renew()
             except OUTAGE as error:
                 log.warning("the leases cannot be renewed: %s", _named(error))
                 pause_s = min(pause_s, LONGEST_PAUSE_S)
             else:
                 gained = set(leases.working_shards()) - before
-                if gained:
+                if gained or leases.leaving - was_leaving:
                     self._look_now.set()
+                if gained:
                     log.info("shards gained: %d", len(gained))
                 if gained and not self.is_ready.is_set():
                     self.is_ready.set()

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from tests.unit.worker.conftest import AGENT, Builder, Made
+from tests.unit.worker.conftest import AGENT, Builder, Made, lease_all, make_leases
 from worker.delivery.claim import Claim, Want, claim, look
 from worker.delivery.lane import START
 from worker.delivery.prepare import Destination
@@ -135,6 +135,18 @@ async def test_a_look_shows_who_waits_on_the_shards_it_is_asked_for(builder: Bui
         made[1].id: False,
     }
     assert seen.is_shard_free
+
+
+async def test_a_look_shows_a_worker_that_waits_for_its_share(builder: Builder) -> None:
+    await lease_all(make_leases())
+    assert not (await look([])).is_shard_free
+
+    await builder.owner.execute(
+        "INSERT INTO worker_heartbeat (owner, host, pid, version, started_at, seen_at) "
+        "VALUES (gen_random_uuid(), 'another', 1, '1', now(), now())"
+    )
+
+    assert (await look([])).is_shard_free
 
 
 async def test_a_long_queue_is_never_walked_for_somebody_else(builder: Builder) -> None:
