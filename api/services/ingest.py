@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from hashlib import blake2b
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
@@ -35,6 +36,8 @@ from shared.domain.uuid7 import Ids
 from shared.errors import ConflictError, GuardianError, InvalidError, PayloadRefusedError
 
 log = logging.getLogger("guardian.api")
+
+FEWEST_THAT_CROSS = 2
 
 
 class Told(NamedTuple):
@@ -82,6 +85,7 @@ async def ingest_all(
 
     Observations that need nothing from the database share one statement.
     """
+    await _take_turns(session, tellings)
     outcomes: dict[int, Accepted | GuardianError] = {}
     order = _DeliveryOrder()
     numbered = list(enumerate(tellings))
@@ -159,6 +163,24 @@ class _DeliveryOrder:
         milliseconds, count = divmod(self._last, 1 << self.COUNTER_BITS)
         digits = f"{milliseconds:012x}"
         return f"{digits[:8]}-{digits[8:]}-7{count:03x}"
+
+
+async def _take_turns(session: TenantSession, tellings: Sequence[Told]) -> None:
+    """Lock the plans and reports that are told, in one order for everybody.
+
+    They are stored in the order in which they were told, so two tellings of the same ones in
+    opposite order would otherwise each hold what the other waits for. One alone cannot.
+    """
+    subjects = {
+        told.plan_id or getattr(told.observation, "report_id", None) for told in tellings
+    } - {None}
+    if len(subjects) < FEWEST_THAT_CROSS:
+        return
+    named = (f"{session.tenant_id}/{subject}".encode() for subject in subjects)
+    locks = {int.from_bytes(blake2b(name, digest_size=8).digest(), signed=True) for name in named}
+    await session.connection.execute(
+        "SELECT pg_advisory_xact_lock(lock) FROM unnest($1::bigint[]) AS one (lock)", sorted(locks)
+    )
 
 
 def _is_alone(told: Told) -> bool:

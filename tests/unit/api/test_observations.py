@@ -299,6 +299,48 @@ async def test_a_backfill_makes_no_events(
     assert await owner.fetchval("SELECT count(*) FROM event") == 0
 
 
+@pytest.mark.parametrize("domain", ["uplift", "executive_reports"])
+async def test_batches_that_touch_the_same_things_in_opposite_order_are_both_stored(
+    ingest: httpx.AsyncClient, owner: Connection, clock: Clock, domain: str
+) -> None:
+    """Each would hold what the other waits for, so both wait at the middle one first."""
+    first, middle, last = (str(uuid4()) for _ in range(3))
+    held = middle if domain == "uplift" else str(uuid4())
+    if domain == "uplift":
+        await _batch(ingest, _named(domain, [first, held, last], clock))
+
+    async with owner.transaction():
+        if domain == "uplift":
+            await owner.execute("SELECT FROM uplift_plan WHERE id = $1 FOR UPDATE", UUID(held))
+        else:
+            await owner.execute("LOCK TABLE event IN SHARE MODE")
+        batches_under_way = asyncio.gather(
+            _batch(ingest, _named(domain, [first, held, last], clock)),
+            _batch(ingest, _named(domain, [last, held, first], clock)),
+        )
+        async with asyncio.timeout(10):
+            while await owner.fetchval(WAITING) < 2:
+                # Within a transaction it would be seen as it was at first.
+                await owner.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)")
+
+    receipts = await batches_under_way
+    refused = [one.code for receipt in receipts for one in receipt.results if one.code]
+    assert refused == ([] if domain == "uplift" else ["conflict"] * 3)
+
+
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def _named(domain: str, ids: list[str], clock: Clock) -> bytes:
+    """A line for each id, told as a plan or as a report."""
+    _, _, body = bodies(clock)[3 if domain == "uplift" else 4]
+    name = "plan_id" if domain == "uplift" else "report_id"
+    return "\n".join(json.dumps({"domain": domain, name: id_} | body) for id_ in ids).encode()
+
+
 async def test_a_batch_may_come_in_any_pieces(ingest: httpx.AsyncClient, clock: Clock) -> None:
     whole = await _batch(ingest, _lines(clock))
 
