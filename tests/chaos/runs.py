@@ -33,7 +33,7 @@ class Account:
         duplicates: acceptances beyond the first of each delivery.
         exposed: deliveries that were with a receiver, or accepted and not written down yet, when a
             worker was stopped: what its successor may repeat.
-        is_struck: whether the failure came to pass before the work was done.
+        is_struck: whether the failure came to pass.
     """
 
     seed: int
@@ -63,11 +63,12 @@ class Run:
     ledger: Ledger
     dice: Random
     account: Account
+    deliveries: int
     told: set[str] = field(default_factory=set[str])
 
     async def half_way(self) -> None:
         """Wait until some of the deliveries were accepted."""
-        wanted = self.dice.randint(1, DELIVERIES * 2 // 3)
+        wanted = self.dice.randint(1, self.deliveries * 2 // 3)
         await until(lambda: sum(self.ledger.accepted.values()) >= wanted)
 
     async def due(self) -> set[Pair]:
@@ -93,8 +94,10 @@ def _mined(room: str, point: str, most: int) -> Fault:
         names = ["api"] if room == "api" else ["one", "two"]
         before = run.fleet.deaths
         for name in names:
-            run.fleet.arm(name, point, run.dice.randint(1, most))
+            latest = max(1, most * run.deliveries // DELIVERIES)
+            run.fleet.arm(name, point, run.dice.randint(1, latest))
         await until(lambda: run.fleet.deaths > before)
+        run.account.is_struck = True
 
     return strike
 
@@ -103,6 +106,7 @@ async def _stop_and_continue(run: Run) -> None:
     await run.half_way()
     worker = await run.fleet.busy_worker()
     worker.send_signal(signal.SIGSTOP)
+    run.account.is_struck = True
     try:
         accepted = set(run.ledger.accepted) | set(+run.ledger.open)
         run.account.exposed = len(accepted & await run.due())
@@ -114,6 +118,7 @@ async def _stop_and_continue(run: Run) -> None:
 async def _stop_redis(run: Run) -> None:
     await run.half_way()
     run.fleet.stage.redis.stop()
+    run.account.is_struck = True
     await asyncio.sleep(run.dice.uniform(0.1, 1.0))
     run.fleet.stage.redis.start()
 
@@ -122,11 +127,13 @@ async def _flush_redis(run: Run) -> None:
     for _ in range(run.dice.randint(1, 5)):
         await run.half_way()
         await run.fleet.flush_redis()
+        run.account.is_struck = True
 
 
 async def _break_postgres(run: Run) -> None:
     await run.half_way()
     run.fleet.break_postgres()
+    run.account.is_struck = True
     await asyncio.sleep(run.dice.uniform(0.0, 0.5))
     await run.fleet.mend_postgres()
 
@@ -137,6 +144,7 @@ async def _bad_receivers(run: Run) -> None:
         good = ["accept"] * run.dice.randint(0, 40)
         run.dice.shuffle(both := bad + good)
         run.ledger.manners[path] = deque(both)
+    run.account.is_struck = True
 
 
 FAULTS: dict[str, Fault] = {
@@ -166,11 +174,12 @@ REPEATS = ("kill -9 of the worker", "SIGSTOP", "PostgreSQL")
 """How the names of those failures begin across which a delivery may come twice."""
 
 
-async def play(seed: int, fleet: Fleet, ledger: Ledger) -> Account:
+async def play(seed: int, fleet: Fleet, ledger: Ledger, *, deliveries: int = DELIVERIES) -> Account:
     """Play the run of `seed`; what went wrong stands in the account."""
     names = list(FAULTS)
     account = Account(seed, names[seed % len(names)])
-    run = Run(fleet, ledger, Random(seed), account)  # noqa: S311 - to be played again
+    dice = Random(seed)  # noqa: S311 - to be played again
+    run = Run(fleet, ledger, dice, account, deliveries)
     ledger.accepted.clear()
     ledger.manners.clear()
     began = monotonic()
@@ -179,7 +188,6 @@ async def play(seed: int, fleet: Fleet, ledger: Ledger) -> Account:
         async with asyncio.timeout(PATIENCE_S):
             await _produce(run)
             await _until_done(run)
-            account.is_struck = striking.done()
             if run.account.exposed is not None or account.fault.startswith(("Valkey", "Postgre")):
                 await striking
     except TimeoutError:
@@ -203,7 +211,7 @@ async def _produce(run: Run) -> None:
     """Post observations in lanes, each until it is accepted; note the events they became."""
     url = f"{run.fleet.api_url}/api/guardian/meta/observations/lifecycle-runs"
     headers = {"authorization": f"Bearer {run.fleet.ingest_key}"}
-    numbers = iter(range(DELIVERIES // len(run.fleet.paths)))
+    numbers = iter(range(run.deliveries // len(run.fleet.paths)))
 
     async def produce() -> None:
         async with httpx.AsyncClient(headers=headers, timeout=2.0) as client:
@@ -267,8 +275,8 @@ async def _balance(run: Run) -> None:
     wanted = _wanted(run)
     account.deliveries = len(wanted)
     account.duplicates = sum(accepted.values()) - len(accepted)
-    if len(wanted) != DELIVERIES:
-        account.problems.append(f"{len(wanted)} were promised instead of {DELIVERIES}")
+    if len(wanted) != run.deliveries:
+        account.problems.append(f"{len(wanted)} were promised instead of {run.deliveries}")
     if unknown := set(accepted) - wanted:
         account.problems.append(f"{len(unknown)} arrived that nobody was promised")
     if account.duplicates and not account.fault.startswith(REPEATS):

@@ -19,7 +19,7 @@ from tests.unit.worker.conftest import AGENT, Builder, Made, engine, eventually
 from worker.delivery.breaker import State
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
-from worker.delivery.pump import woken
+from worker.delivery.pump import UNSETTLED, woken
 from worker.delivery.retry import SCHEDULE, lifetime
 
 
@@ -589,3 +589,25 @@ async def test_five_days_of_failure_end_with_a_disabled_integration(
     assert f"integration {made.id} is disabled: failing" in caplog.text
     assert len(receiver.received) == 5
     assert [row["attempt_count"] for row in await builder.due() if not row["attempt_count"]] == [0]
+
+
+async def test_what_a_crash_could_repeat_is_bounded_however_long_nothing_can_be_written(
+    builder: Builder,
+) -> None:
+    in_flight, count = 64, 1500
+    async with Receiver() as receiver:
+        made = [await builder.integration(receiver.url) for _ in range(6)]
+        await builder.deliveries(*made, count=count // 6)
+        async with builder.owner.transaction():
+            await builder.owner.execute("LOCK TABLE delivery_attempt IN ACCESS EXCLUSIVE MODE")
+            # It ends as in a crash: nothing of what was sent is written down.
+            async with engine(builder, in_flight=in_flight, drain_s=0) as running:
+                await receiver.wait_for(UNSETTLED)
+                await eventually(lambda: running.pump.in_flight == 0)
+                sent = len(receiver.received)
+                assert UNSETTLED <= sent <= UNSETTLED + in_flight
+        async with engine(builder):
+            await eventually(builder.is_settled, deadline_s=30)
+
+    again = len(receiver.received) - count
+    assert 0 < again <= sent

@@ -1,16 +1,20 @@
-"""One POST against real servers on this host: what goes out, and what each answer becomes."""
+"""One POST against real servers on this host: what goes out, and what each answer becomes.
+
+It is what every transport has to pass: who makes another one adds it to `TRANSPORTS`.
+"""
 
 import asyncio
 import gzip
 import socket
 import ssl
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Protocol
 
 import pycurl
 import pytest
@@ -23,7 +27,7 @@ from shared.domain.addresses import EgressRules
 from shared.domain.formats.answers import SAYS_OK, AcceptanceRule
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
-from worker.delivery.send import CurlTransport, excerpt_of
+from worker.delivery.send import CurlTransport, Transport, excerpt_of
 from worker.delivery.target import Gate
 
 LOOPBACK = EgressRules(
@@ -34,6 +38,30 @@ BODY = b'{"type":"test"}'
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+class Maker(Protocol):
+    """Makes a transport, as the worker does."""
+
+    def __call__(
+        self,
+        rules: EgressRules,
+        *,
+        clock: Callable[[], datetime],
+        ca_file: str | None,
+        deadline_s: float,
+    ) -> Transport: ...
+
+
+TRANSPORTS: dict[str, Maker] = {"libcurl": CurlTransport}
+_under_test: list[Maker] = [CurlTransport]
+
+
+@pytest.fixture(params=TRANSPORTS, autouse=True)
+def transport_under_test(request: pytest.FixtureRequest) -> Generator[None]:
+    _under_test[0] = TRANSPORTS[request.param]
+    yield
+    _under_test[0] = CurlTransport
 
 
 class Endpoint:
@@ -105,8 +133,8 @@ async def listening(
 @asynccontextmanager
 async def sending(
     rules: EgressRules = LOOPBACK, *, deadline_s: float = 15.0, ca_file: str | None = None
-) -> AsyncGenerator[CurlTransport]:
-    transport = CurlTransport(rules, clock=_now, ca_file=ca_file, deadline_s=deadline_s)
+) -> AsyncGenerator[Transport]:
+    transport = _under_test[0](rules, clock=_now, ca_file=ca_file, deadline_s=deadline_s)
     try:
         yield transport
     finally:

@@ -1,0 +1,40 @@
+"""Each failure once, in a small run: `make chaos` plays them by the hundred and at full size."""
+
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+from tests.chaos.fleet import launched
+from tests.chaos.receivers import Ledger
+from tests.chaos.runs import FAULTS, play
+
+DELIVERIES = 100
+
+
+@pytest.fixture
+def folder() -> Generator[Path]:
+    # Not pytest's own: PostgreSQL's account must be able to enter it.
+    path = Path(tempfile.mkdtemp(prefix="guardian-chaos-"))
+    path.chmod(0o755)
+    yield path
+    rmtree(path, ignore_errors=True)
+
+
+async def test_no_failure_loses_a_delivery_or_repeats_one_without_cause(
+    folder: Path, figure: Callable[[str], None]
+) -> None:
+    async with Ledger() as ledger, launched(folder, ledger.url) as fleet:
+        accounts = [
+            await play(seed, fleet, ledger, deliveries=DELIVERIES) for seed in range(len(FAULTS))
+        ]
+        said = fleet.stage.log.read_text(encoding="utf-8", errors="replace")[-4000:]
+
+    assert [str(account) for account in accounts if account.problems] == [], said
+    figure(
+        f"chaos: {len(accounts)} failures, {sum(one.deliveries for one in accounts)} deliveries, "
+        f"0 lost, {sum(one.duplicates for one in accounts)} twice, "
+        f"{sum(one.took_s for one in accounts):.0f} s"
+    )
