@@ -1,4 +1,4 @@
-"""Each failure once, in a small run: `make chaos` plays them by the hundred and at full size."""
+"""Each kind of failure once, in small runs: `make chaos` plays all by the hundred, at full size."""
 
 import tempfile
 from collections.abc import Callable, Generator
@@ -12,6 +12,15 @@ from tests.chaos.receivers import Ledger
 from tests.chaos.runs import FAULTS, play
 
 DELIVERIES = 100
+LEFT_TO_MAKE_CHAOS = (
+    "kill -9 of the API before a commit",
+    "kill -9 of the API after a commit",
+    "kill -9 of the worker before a send",
+    "kill -9 of the worker before the commit of a settle",
+    "kill -9 of the worker after the commit of a settle",
+    "kill -9 of the worker after a claim",
+)
+"""The same process dies a moment earlier or later than in one that is played here."""
 
 
 @pytest.fixture
@@ -28,7 +37,9 @@ async def test_no_failure_loses_a_delivery_or_repeats_one_without_cause(
 ) -> None:
     async with Ledger() as ledger, launched(folder, ledger.url) as fleet:
         accounts = [
-            await play(seed, fleet, ledger, deliveries=DELIVERIES) for seed in range(len(FAULTS))
+            await play(seed, fleet, ledger, deliveries=DELIVERIES)
+            for seed, fault in enumerate(FAULTS)
+            if fault not in LEFT_TO_MAKE_CHAOS
         ]
         said = fleet.stage.log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
