@@ -9,10 +9,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,8 +27,8 @@ from worker.delivery.outcome import Outcome
 from worker.delivery.prepare import Prepared
 from worker.delivery.send import CurlTransport
 
-DEADLINE_S = 0.6
-FIRST_PAUSE_S = 1.0
+DEADLINE_S = 1.0
+FIRST_PAUSE_S = 1.5
 LONGEST_PAUSE_S = 2.0
 TO_THE_SOCKET = 3
 """Turns of the loop after which a query has been written to its socket."""
@@ -75,8 +75,8 @@ def main() -> int:
         WHERE.set("api")
         return api.__main__.main([])
     _mine_sending(change, mine)
-    change.setattr("worker.delivery.pump.settle", _told_where("settle", settle.settle))
-    change.setattr("worker.delivery.pump.claim", _claim_told_where)
+    change.setattr("worker.delivery.pump.settle", _settle)
+    change.setattr("worker.delivery.pump.claim", _claim)
     change.setattr(
         "worker.delivery.lane.Breaker",
         partial(Breaker, first_pause_s=FIRST_PAUSE_S, longest_pause_s=LONGEST_PAUSE_S),
@@ -84,20 +84,16 @@ def main() -> int:
     return worker.__main__.main([])
 
 
-def _told_where(name: str, step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @wraps(step)
-    async def told(*args: Any, **kwargs: Any) -> Any:
-        token = WHERE.set(name)
-        try:
-            return await step(*args, **kwargs)
-        finally:
-            WHERE.reset(token)
-
-    return told
+async def _settle(*args: Any, **kwargs: Any) -> settle.Settled:
+    token = WHERE.set("settle")
+    try:
+        return await settle.settle(*args, **kwargs)
+    finally:
+        WHERE.reset(token)
 
 
 @asynccontextmanager
-async def _claim_told_where(*args: Any, **kwargs: Any) -> AsyncGenerator[claim.Claim, None]:
+async def _claim(*args: Any, **kwargs: Any) -> AsyncGenerator[claim.Claim]:
     token = WHERE.set("claim")
     try:
         async with claim.claim(*args, **kwargs) as found:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -30,7 +30,8 @@ class Account:
 
     Attributes:
         deliveries: promised with a 202.
-        duplicates: acceptances beyond the first of each delivery.
+        duplicates: acceptances beyond the first of each delivery, but for those whose answer came
+            too late or broke off, so that an attempt is on record as failed.
         exposed: deliveries that were with a receiver, or accepted and not written down yet, when a
             worker was stopped: what its successor may repeat.
         is_struck: whether the failure came to pass.
@@ -83,7 +84,11 @@ class Run:
             )
         finally:
             await connection.close()
-        return {(row[0], f"/{row[1].removeprefix('bi_')}") for row in rows}
+        return {_pair(row[0], row[1]) for row in rows}
+
+
+def _pair(event_id: str, integration_key: str) -> Pair:
+    return (event_id, f"/{integration_key.removeprefix('bi_')}")
 
 
 Fault = Callable[[Run], Awaitable[None]]
@@ -274,25 +279,42 @@ async def _balance(run: Run) -> None:
     account, accepted = run.account, run.ledger.accepted
     wanted = _wanted(run)
     account.deliveries = len(wanted)
-    account.duplicates = sum(accepted.values()) - len(accepted)
     if len(wanted) != run.deliveries:
         account.problems.append(f"{len(wanted)} were promised instead of {run.deliveries}")
     if unknown := set(accepted) - wanted:
         account.problems.append(f"{len(unknown)} arrived that nobody was promised")
+    await _compare(run, wanted)
     if account.duplicates and not account.fault.startswith(REPEATS):
         account.problems.append(f"{account.duplicates} came twice, and nothing had crashed")
     if account.exposed is not None and account.duplicates > account.exposed + IN_FLIGHT:
         account.problems.append(f"{account.duplicates} came twice, {account.exposed} were exposed")
+
+
+async def _compare(run: Run, wanted: set[Pair]) -> None:
     connection = await run.fleet.look()
     try:
-        ended = await connection.fetch(
+        rows = await connection.fetch(
             """
-            SELECT status, count(*) FROM delivery_attempt
-            WHERE event_id = ANY ($1) AND status <> 'failed' GROUP BY status
+            SELECT a.event_id::text, i.integration_key, a.status, count(*)
+            FROM delivery_attempt a JOIN integration i ON i.id = a.integration_id
+            WHERE a.event_id = ANY ($1) GROUP BY 1, 2, 3
             """,
             [UUID(event) for event in run.told],
         )
     finally:
         await connection.close()
-    if {row[0]: row[1] for row in ended} != {"delivered": len(wanted)}:
-        account.problems.append(f"PostgreSQL remembers {[tuple(row) for row in ended]}")
+    counts = {(_pair(row[0], row[1]), row[2]): row[3] for row in rows}
+    run.account.duplicates = sum(
+        max(0, times - 1 - counts.get((pair, "failed"), 0))
+        for pair, times in run.ledger.accepted.items()
+    )
+    ended = Counter(
+        {
+            pair_and_status: n
+            for pair_and_status, n in counts.items()
+            if pair_and_status[1] != "failed"
+        }
+    )
+    if ended != Counter((pair, "delivered") for pair in wanted):
+        by_status = Counter(status for _, status in ended.elements())
+        run.account.problems.append(f"PostgreSQL remembers {dict(by_status)}")
