@@ -1,5 +1,7 @@
 """What of an integration is sealed, and under which context each part is bound to its row."""
 
+from base64 import b64encode
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -7,6 +9,8 @@ import msgspec
 from shared.contracts.words import AuthKind
 from shared.domain.oauth2 import Grant
 from shared.domain.tenant_keys import Sealer
+
+SHORTEST_HIDDEN = 4
 
 
 class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,22 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     value: str = ""
     grant: Grant | None = None
     client_certificate: ClientCertificate | None = None
+
+    def hidden(self) -> tuple[str, ...]:
+        """What nobody may see of it, even where a receiver repeats it; the longest first.
+
+        Texts of fewer than `SHORTEST_HIDDEN` characters are left out: they stand in any answer.
+        """
+        url = urlsplit(self.url)
+        found = {self.url, url.path, url.query, self.token, self.password, self.value}
+        found.update(self.secret_headers.values())
+        if self.auth_kind is AuthKind.BASIC:
+            pair = f"{self.username}:{self.password}".encode()
+            found.add(b64encode(pair).decode())
+        if self.grant is not None:
+            found |= {self.grant.client_secret, self.grant.token_url}
+        kept = (one for one in found if len(one) >= SHORTEST_HIDDEN)
+        return tuple(sorted(kept, key=len, reverse=True))
 
 
 def seal_credentials(

@@ -243,6 +243,7 @@ def _endpoint(row: Row, ring: KeyRing, user_agent: str) -> Endpoint:
         shape=shape,
         grant=credentials.grant,
         client_certificate=credentials.client_certificate,
+        hidden=credentials.hidden(),
     )
 
 

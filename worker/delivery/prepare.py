@@ -61,6 +61,7 @@ class Endpoint:
         previous_secret: signs too until `previous_secret_until`.
         grant: what a token is asked for with, where the receiver wants one.
         client_certificate: shown to a receiver that asks for one.
+        hidden: what must not be kept of an answer that repeats it.
     """
 
     url: str
@@ -71,6 +72,7 @@ class Endpoint:
     shape: Shape = STANDARD
     grant: Grant | None = None
     client_certificate: ClientCertificate | None = None
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Prepared:
         rule: which answers count.
         grant: what the token is asked for with that the request has still to be given.
         client_certificate: shown to a receiver that asks for one.
+        hidden: what must not be kept of an answer that repeats it.
     """
 
     url: str
@@ -117,6 +120,7 @@ class Prepared:
     rule: AcceptanceRule = ANY_SUCCESS
     grant: Grant | None = None
     client_certificate: ClientCertificate | None = None
+    hidden: tuple[str, ...] = ()
 
 
 def unsent_reason(due: Due, destination: Destination) -> UnsentReason | None:
@@ -165,7 +169,13 @@ def prepare(
     if traceparent is not None:
         headers += (("traceparent", traceparent),)
     return Prepared(
-        endpoint.url, headers, body, shape.rule, endpoint.grant, endpoint.client_certificate
+        endpoint.url,
+        headers,
+        body,
+        shape.rule,
+        endpoint.grant,
+        endpoint.client_certificate,
+        endpoint.hidden,
     )
 
 

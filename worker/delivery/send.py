@@ -13,7 +13,7 @@ the same `webhook-id`.
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Any, Protocol
@@ -172,7 +172,7 @@ class CurlTransport:
 class _Exchange:
     """An easy handle with what never changes set once, and the buffers of the answer."""
 
-    __slots__ = ("_body", "_gate", "_head", "_keep", "_read", "_rule", "handle")
+    __slots__ = ("_body", "_gate", "_head", "_hidden", "_keep", "_read", "_rule", "handle")
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -180,6 +180,7 @@ class _Exchange:
         self._body = bytearray()
         self._read = 0
         self._rule = ANY_SUCCESS
+        self._hidden: tuple[str, ...] = ()
         self._keep = _EXCERPT_BYTES
         self.handle = pycurl.Curl()
         for option, value in (
@@ -225,6 +226,7 @@ class _Exchange:
         self._body.clear()
         self._read = 0
         self._rule = request.rule
+        self._hidden = request.hidden
         self._keep = ANSWER_CAP if is_kept or request.rule.reads_body else _EXCERPT_BYTES
         self.handle.setopt(pycurl.URL, request.url)
         self.handle.setopt(pycurl.HTTPHEADER, lines)
@@ -251,7 +253,7 @@ class _Exchange:
             status_code=status,
             fault=fault,
             retry_after=asked,
-            excerpt=excerpt_of(bytes(self._body)) if self._body else "",
+            excerpt=excerpt_of(bytes(self._body), self._hidden) if self._body else "",
             is_refused=self._is_refused(status) if fault is None else False,
         )
 
@@ -292,9 +294,19 @@ class _Exchange:
         return Fault.TLS
 
 
-def excerpt_of(answer: bytes) -> str:
-    """Make an answer's beginning fit to be kept: printable, blotted, at most 256 characters."""
+def excerpt_of(answer: bytes, hidden: Sequence[str] = ()) -> str:
+    """Make an answer's beginning fit to be kept: printable, blotted, at most 256 characters.
+
+    Args:
+        answer: its bytes, as far as they were read.
+        hidden: the integration's secrets, which a receiver may repeat; the longest first.
+    """
     text = answer[:_EXCERPT_BYTES].decode("utf-8", errors="ignore")
+    for secret in hidden:
+        text = text.replace(secret, "\u2026")
+        # The end may have cut one in two.
+        cut = next((n for n in range(len(secret) - 1, 3, -1) if text.endswith(secret[:n])), 0)
+        text = text[: len(text) - cut]
     words = "".join(sign if sign.isprintable() else " " for sign in text).split()
     return _BLOTTED.sub("\u2026", " ".join(words))[:EXCERPT_LENGTH]
 

@@ -133,4 +133,6 @@ class TokenTransport:
 
 def _bearing(request: Prepared, token: Token) -> Prepared:
     bearer = ("authorization", f"Bearer {token.value}")
-    return replace(request, headers=(*request.headers, bearer))
+    return replace(
+        request, headers=(*request.headers, bearer), hidden=(token.value, *request.hidden)
+    )

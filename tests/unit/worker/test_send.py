@@ -671,6 +671,16 @@ def test_an_excerpt_is_printable_and_blotted(answer: bytes, kept: str) -> None:
     assert excerpt_of(answer) == kept
 
 
+def test_what_is_secret_is_blotted_where_a_receiver_repeats_it() -> None:
+    hidden = ("/services/T0/B1", "s3cr3t")
+
+    assert excerpt_of(b"Cannot POST /services/T0/B1 (x-key: s3cr3t)", hidden) == (
+        "Cannot POST \u2026 (x-key: \u2026)"
+    )
+    cut_in_two = b" " * 1002 + b"the key is wrong: s3cr3t"
+    assert excerpt_of(cut_in_two, hidden) == "the key is wrong:"
+
+
 @given(answer=st.binary(max_size=4000))
 def test_an_excerpt_is_short_and_printable_whatever_came(answer: bytes) -> None:
     kept = excerpt_of(answer)
