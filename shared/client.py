@@ -143,6 +143,7 @@ class GuardianClient:
         workspace_id: UUID | None = None,
         timeout_s: float = 10.0,
         dice: Callable[[], float] = random.random,
+        is_read_only: bool = False,
     ) -> None:
         """Prepare to speak; nothing is sent yet.
 
@@ -153,6 +154,7 @@ class GuardianClient:
             workspace_id: the tenant to act for; an operator's key must name one.
             timeout_s: seconds for a whole exchange, not for each read.
             dice: uniform in [0, 1); spreads the returns of many clients that lost one server.
+            is_read_only: refuse whatever would change something, without asking the server.
 
         Raises:
             SettingError: `base_url` is not an `http://` or `https://` address, or `key` cannot be
@@ -165,6 +167,7 @@ class GuardianClient:
         self._key = key
         self._timeout_s = timeout_s
         self._dice = dice
+        self.is_read_only = is_read_only
         self._remembered: OrderedDict[str, tuple[str, object]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -190,6 +193,7 @@ class GuardianClient:
             workspace_id=workspace_id,
             timeout_s=self._timeout_s,
             dice=self._dice,
+            is_read_only=self.is_read_only,
         )
 
     async def close(self) -> None:
@@ -600,6 +604,8 @@ class GuardianClient:
     ) -> Answer:
         import httpx  # noqa: PLC0415 - 0.1 s that the console's first frame need not wait for
 
+        if self.is_read_only and method != "GET":
+            raise ForbiddenError("This may only read: it was started with --read-only.")
         query = _query({"workspaceId": self.workspace_id, **(params or {})})
         try:
             async with asyncio.timeout(self._timeout_s if is_bounded else None):

@@ -1,12 +1,14 @@
 """`python -m tui`: the console on this terminal."""
 
 import argparse
+import asyncio
 import gc
 import os
 import random
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -28,9 +30,19 @@ def main() -> int:
         choices=("braille", "blocks", "ascii"),
         help="what charts and marks are drawn with; otherwise what the terminal can show",
     )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="lines in words that are only added to: for screen readers, logs, TERM=dumb",
+    )
+    parser.add_argument("--read-only", action="store_true", help="change nothing, whatever the key")
     options = parser.parse_args()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        sys.stderr.write("guardian tui: the console needs a terminal that can be drawn on.\n")
+    if options.plain or os.environ.get("TERM") == "dumb":
+        return speak(os.environ)
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stdout)):
+        sys.stderr.write(
+            "guardian tui: the console needs a terminal that can be drawn on; --plain needs none.\n"
+        )
         return EXIT_USAGE
 
     # What is imported stays, so looking through it for garbage again and again is time lost.
@@ -56,6 +68,7 @@ def main() -> int:
         env=dict(os.environ),
         refusal=refusal,
         is_full_paint=options.full_paint,
+        is_read_only=options.read_only,
         glyphs=Glyphs(options.glyphs) if options.glyphs else choose_glyphs(os.environ),
     )
     gc.freeze()
@@ -66,10 +79,48 @@ def main() -> int:
     return console.return_code or 0
 
 
+def speak(env: Mapping[str, str]) -> int:
+    """Run the console in words; returns the exit code."""
+    # What only this way needs is imported here, as above.
+    from shared.errors import GuardianError  # noqa: PLC0415 - as said above
+    from tui.plain import watch  # noqa: PLC0415 - as said above
+    from tui.settings import find_server  # noqa: PLC0415 - as said above
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    try:
+        server = find_server(env)
+    except GuardianError as error:
+        sys.stderr.write(f"guardian tui: {error.detail}\n")
+        return EXIT_FAILED
+    if server is None or server.key is None:
+        sys.stderr.write(
+            "guardian tui: nobody is signed in: set GUARDIAN_API_URL and GUARDIAN_API_KEY.\n"
+        )
+        return EXIT_FAILED
+    try:
+        return asyncio.run(watch(server, clock=lambda: datetime.now(UTC), say=say))
+    except GuardianError as error:
+        sys.stderr.write(f"guardian tui: {error.detail}\n")
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # Whoever listened has gone; nothing may be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    """A program may be started with its standard files closed."""
+    return file is not None and file.isatty()
+
+
 def leave(code: int) -> NoReturn:
     """End the process without taking apart what the system takes back anyway, which takes 0.1 s."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for file in (sys.stdout, sys.stderr):
+        if file is not None:  # pyright: ignore[reportUnnecessaryComparison] - closed at the start
+            file.flush()
     os._exit(code)
 
 

@@ -146,6 +146,7 @@ class Console(App[None]):
         env: Mapping[str, str],
         refusal: str = "",
         is_full_paint: bool = False,
+        is_read_only: bool = False,
         glyphs: Glyphs = Glyphs.BLOCKS,
         interval_s: float = 5.0,
         watch_s: float = 0.3,
@@ -159,6 +160,7 @@ class Console(App[None]):
             env: where files are kept, and whether colours are wanted.
             refusal: why one must sign in, if there is a reason.
             is_full_paint: write whole regions, as Textual does by itself.
+            is_read_only: change nothing, whatever the key.
             glyphs: what this terminal can show.
             interval_s: seconds between two questions of the pane that is shown.
             watch_s: seconds between two looks at a delivery that is being watched.
@@ -175,6 +177,7 @@ class Console(App[None]):
             glyphs=glyphs,
         )
         self._server = server
+        self._is_read_only = is_read_only
         self._env = env
         self._refusal = refusal
         self._is_colourless = bool(env.get("NO_COLOR"))
@@ -188,7 +191,7 @@ class Console(App[None]):
         self._trail: list[str] = []
         if server is not None and server.key is not None:
             try:
-                self.desk.client = GuardianClient(server.url, server.key)
+                self.desk.client = GuardianClient(server.url, server.key, is_read_only=is_read_only)
             except SettingError as error:
                 self._refusal = error.detail
         self._first = "sign-in" if self.desk.client is None else "overview"
@@ -336,7 +339,8 @@ class Console(App[None]):
 
     async def _sign_in(self, signed_in: SignedIn) -> None:
         """Speak to this server from now on; offer to keep it."""
-        self._become(GuardianClient(signed_in.url, signed_in.key), tenant_name="")
+        client = GuardianClient(signed_in.url, signed_in.key, is_read_only=self._is_read_only)
+        self._become(client, tenant_name="")
         self.desk.is_operator = signed_in.is_operator
         await self._open("tenants" if signed_in.is_operator else "overview")
         self.query_one(MessageLine).ask(
@@ -576,8 +580,9 @@ class Console(App[None]):
                 Span(told if is_named else f"{place}", "bold" if is_current else "dim"),
                 Span("  " if width >= WIDE else " "),
             ]
+        read_only = (Span(" RO ", "reverse"), Span(" ")) if self._is_read_only else ()
         return between(
-            (Span(chip, "reverse"), Span(" "), *tabs),
+            (Span(chip, "reverse"), Span(" "), *read_only, *tabs),
             (self._link_word(current), Span(f"  {now:%H:%M}Z ", "dim")),
             width,
         )

@@ -28,7 +28,7 @@ class Commands(Protocol):
         name: str,
         *,
         help: str,  # noqa: A002 - argparse's word
-        description: str,
+        description: str = "",
     ) -> argparse.ArgumentParser:
         """A parser for the command `name`."""
         ...
@@ -39,6 +39,13 @@ PROCESSES: Mapping[str, str] = {
     "worker": "deliver webhooks and keep house",
     "tui": "the console, on GUARDIAN_API_URL with GUARDIAN_API_KEY",
 }
+CLIENTS: Mapping[str, str] = {
+    "status": "how the tenant stands, once, over the API",
+    "tail": "deliveries as they go, a line each",
+    "get": "one answer of the API, as JSON or CSV",
+}
+"""What the console knows to say without a screen; their options are theirs."""
+
 ROLES = ("reader", "ingest", "admin", "operator")
 STREAMS = (
     "readiness_snapshots",
@@ -63,6 +70,11 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str], env: Mapping[str, str]) -> int:
     """Run one command and return its exit code; `--help` and wrong usage raise SystemExit."""
+    if arguments and arguments[0] in CLIENTS:
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "tui.once", *arguments])
+    if arguments and arguments[0] == "tui" and "--stop-with-parent" not in arguments:
+        # It has options and a help page of its own, and a person waits for its first frame.
+        os.execv(sys.executable, [sys.executable, "-P", "-m", *arguments])
     options, rest = _parser().parse_known_args(arguments)
     if rest and options.command not in PROCESSES:
         options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -109,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, what in PROCESSES.items():
         process = _command(commands, name, what, "")
         _add_stop_with_parent(process)
+    for name, what in CLIENTS.items():
+        commands.add_parser(name, help=what)
     migrate = _command(
         commands,
         "migrate",
