@@ -14,8 +14,18 @@ import asyncpg
 import msgspec
 
 from shared.data import audit
-from shared.data.retention import HOURS_LIVE, Month, drop_month, fold_hours, old_months
+from shared.data.retention import (
+    HOURS_LIVE,
+    Month,
+    drop_month,
+    fold_hours,
+    forget_history,
+    old_months,
+    own_policies,
+)
 from shared.data.session import OperatorSession, WorkerSession
+
+BATCH = 2000
 
 Session = OperatorSession | WorkerSession
 Open = Callable[[], AbstractAsyncContextManager[Any]]
@@ -31,6 +41,8 @@ class LifecycleRun(msgspec.Struct, frozen=True, kw_only=True):
         dropped: months that went.
         held: months that stayed, since an undelivered delivery needs them or the queue was busy.
         hours_folded: counters' hours that became part of a month.
+        tenants_with_own_policy: those that keep their history for less long.
+        rows_forgotten: events and attempts of theirs that were deleted.
     """
 
     is_dry: bool
@@ -38,6 +50,8 @@ class LifecycleRun(msgspec.Struct, frozen=True, kw_only=True):
     dropped: list[Month]
     held: list[Month]
     hours_folded: int = 0
+    tenants_with_own_policy: int = 0
+    rows_forgotten: int = 0
 
 
 async def plan_lifecycle(session: Session, *, now: datetime, days: int) -> LifecycleRun:
@@ -49,13 +63,16 @@ async def plan_lifecycle(session: Session, *, now: datetime, days: int) -> Lifec
         before=before,
         dropped=[one for one in months if not one.undelivered],
         held=[one for one in months if one.undelivered],
+        tenants_with_own_policy=len(await own_policies(session, days=days)),
     )
 
 
 async def run_lifecycle(
     open_session: Open, *, now: datetime, days: int, ids: Callable[[], UUID], actor: str
 ) -> LifecycleRun:
-    """Drop a month a transaction, fold the counters, and record it where anything was done.
+    """Drop a month a transaction, forget what tenants keep for less long, fold the counters.
+
+    It is recorded where anything was done.
 
     Args:
         open_session: `working` or `operating`.
@@ -75,14 +92,36 @@ async def run_lifecycle(
         except asyncpg.LockNotAvailableError:
             is_gone = False  # the next run tries again
         (dropped if is_gone else held).append(month)
+    forgotten = await _forget(open_session, now=now, days=days)
     async with open_session() as session:
         hours = await fold_hours(session, now - HOURS_LIVE)
         done = LifecycleRun(
-            is_dry=False, before=plan.before, dropped=dropped, held=held, hours_folded=hours
+            is_dry=False,
+            before=plan.before,
+            dropped=dropped,
+            held=held,
+            hours_folded=hours,
+            tenants_with_own_policy=plan.tenants_with_own_policy,
+            rows_forgotten=forgotten,
         )
-        if dropped or held or hours:
+        if dropped or held or hours or forgotten:
             await _record(session, done, entry_id=ids(), actor=actor, now=now)
     return done
+
+
+async def _forget(open_session: Open, *, now: datetime, days: int) -> int:
+    async with open_session() as session:
+        policies = await own_policies(session, days=days)
+    forgotten = 0
+    for policy in policies:
+        before = now - timedelta(days=policy.days)
+        while True:
+            async with open_session() as session:
+                count = await forget_history(session, policy.tenant_id, before, limit=BATCH)
+            forgotten += count
+            if count < BATCH:
+                break
+    return forgotten
 
 
 async def _record(
@@ -100,6 +139,7 @@ async def _record(
                 "held": [one.name for one in done.held],
                 "rows_deleted": sum(one.rows for one in done.dropped),
                 "hours_folded": done.hours_folded,
+                "rows_forgotten": done.rows_forgotten,
             },
         ),
         entry_id=entry_id,

@@ -1,6 +1,8 @@
 """Letting old history go: whole months of events and attempts, and the counters' single hours."""
 
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -49,6 +51,31 @@ async def drop_month(session: OperatorSession | WorkerSession, month: Month) -> 
     )
 
 
+class OwnPolicy(NamedTuple):
+    """A tenant whose history is kept for less long than all others'."""
+
+    tenant_id: UUID
+    days: int
+
+
+async def own_policies(session: OperatorSession | WorkerSession, *, days: int) -> list[OwnPolicy]:
+    """The tenants that keep their history for less than `days`."""
+    rows = await session.connection.fetch(
+        "SELECT id, retention_days FROM tenant WHERE retention_days < $1 ORDER BY id", days
+    )
+    return [OwnPolicy(row["id"], row["retention_days"]) for row in rows]
+
+
+async def forget_history(
+    session: OperatorSession | WorkerSession, tenant_id: UUID, before: datetime, *, limit: int
+) -> int:
+    """Delete attempts and events of one tenant from before `before`; count them.
+
+    At most `limit` of each. What is undelivered keeps its event, and so does a replay.
+    """
+    return await session.connection.fetchval(_FORGET, tenant_id, before, limit)
+
+
 async def fold_hours(session: OperatorSession | WorkerSession, before: datetime) -> int:
     """Add the counters of hours before `before` up by the month; count the hours that went.
 
@@ -56,6 +83,25 @@ async def fold_hours(session: OperatorSession | WorkerSession, before: datetime)
     """
     return await session.connection.fetchval(_FOLD, before)
 
+
+_FORGET = """
+WITH attempts AS (
+  DELETE FROM delivery_attempt WHERE (tenant_id, delivery_id, number) IN (
+    SELECT tenant_id, delivery_id, number FROM delivery_attempt
+    WHERE tenant_id = $1 AND delivery_id < guardian_uuid_floor($2) LIMIT $3)
+  RETURNING 1
+), waiting AS MATERIALIZED (
+  SELECT event_id FROM delivery_due WHERE tenant_id = $1
+  UNION SELECT event_id FROM replay_item WHERE tenant_id = $1
+), events AS (
+  DELETE FROM event WHERE (tenant_id, id) IN (
+    SELECT tenant_id, id FROM event
+    WHERE tenant_id = $1 AND id < guardian_uuid_floor($2)
+      AND id NOT IN (SELECT event_id FROM waiting) LIMIT $3)
+  RETURNING 1
+)
+SELECT (SELECT count(*) FROM attempts) + (SELECT count(*) FROM events)
+"""
 
 _OLD_MONTHS = """
 WITH child AS (

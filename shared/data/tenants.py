@@ -59,5 +59,19 @@ async def delete_tenant(session: OperatorSession, tenant_id: UUID) -> Tenant:
     return _tenant(row)
 
 
+async def keep_history(session: OperatorSession, tenant_id: UUID, *, days: int | None) -> Tenant:
+    """Keep a tenant's events and attempts for `days`, or for as long as all others'.
+
+    Raises:
+        NotFoundError: there is no such tenant.
+    """
+    it = tables.Tenant.id == tenant_id
+    row = await tables.Tenant.select().where(it).first()
+    if row is None:
+        raise NotFoundError
+    await tables.Tenant.update({tables.Tenant.retention_days: days}).where(it)
+    return _tenant(row)
+
+
 def _tenant(row: dict[str, Any]) -> Tenant:
     return Tenant(id=row["id"], name=row["name"], created_at=row["created_at"])

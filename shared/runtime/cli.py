@@ -188,7 +188,17 @@ def _add_tenants(commands: Commands) -> None:
     )
     delete.add_argument("tenant_id", type=UUID, help="its id")
     delete.add_argument("--yes", action="store_true", help="do not ask")
-    for one in (create, listing, delete):
+    retention = _command(
+        tenants,
+        "retention",
+        "keep a tenant's events and attempts for less long than all others'",
+        "operators:set_retention",
+    )
+    retention.add_argument("tenant_id", type=UUID, help="its id")
+    kept = retention.add_mutually_exclusive_group(required=True)
+    kept.add_argument("--days", type=_days, metavar="DAYS", help="what is older goes at night")
+    kept.add_argument("--default", action="store_true", help="as long as all others'")
+    for one in (create, listing, delete, retention):
         _add_json(one)
         _add_data_dir(one)
 

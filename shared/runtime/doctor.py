@@ -14,6 +14,7 @@ from shared.data.connection import Connection
 from shared.data.migrate import pending
 from shared.data.roles import refuse_privileged
 from shared.data.session import API_ROLE, OPERATOR_ROLE
+from shared.data.storage import months_ahead, table_sizes
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import instant_of
 from shared.errors import GuardianError
@@ -34,6 +35,8 @@ MAX_CLOCK_SKEW = timedelta(seconds=5)
 # A worker says that it lives every few seconds.
 MAX_SILENCE = timedelta(seconds=60)
 MAX_LAG = timedelta(minutes=10)
+LARGEST_SHOWN = 4
+DEAD_ROWS_ALLOWED = 50_000
 RETIREMENT_WARNING = timedelta(days=30)
 
 UNFORCED_TABLES = """
@@ -148,6 +151,8 @@ async def diagnose(env: Mapping[str, str]) -> list[Check]:
             checks.append(await _seals(connection, env))
             checks.append(await _worker(connection))
             checks.append(await _queue(connection))
+            checks.append(await _storage(connection))
+            checks.append(await _partitions(connection))
             checks += await _model(connection, env)
     except asyncpg.PostgresError as error:
         detail = f"PostgreSQL refused to be looked at: {' '.join(str(error).split())}."
@@ -321,6 +326,43 @@ async def _queue(connection: Connection) -> Check:
         detail=f"{row['waiting']} deliveries are due, the oldest for {lag.total_seconds():.0f} s.",
         remedy="" if is_short else "Start more workers, or look for a slow receiver.",
     )
+
+
+async def _storage(connection: Connection) -> Check:
+    sizes = await table_sizes(connection)
+    largest = ", ".join(
+        f"{one.name} {_size(one.heap)} + {_size(one.indexes)} of indexes"
+        for one in sizes[:LARGEST_SHOWN]
+    )
+    detail = f"{_size(sum(one.bytes for one in sizes))} in all: {largest}."
+    late = [one for one in sizes if one.dead > DEAD_ROWS_ALLOWED and one.dead > one.live]
+    if not late:
+        dead = sum(one.dead for one in sizes)
+        return Check(name="storage", ok=True, detail=f"{detail} {dead} dead rows.")
+    told = ", ".join(f"{one.name} ({one.dead})" for one in late)
+    return Check(
+        name="storage",
+        ok=False,
+        detail=f"{detail} Dead rows pile up in {told}.",
+        remedy="Autovacuum is off, or a transaction that was left open holds it back: look at "
+        "pg_stat_activity for an old xact_start, and at abandoned replication slots.",
+    )
+
+
+async def _partitions(connection: Connection) -> Check:
+    ahead = await months_ahead(connection)
+    return Check(
+        name="partitions",
+        ok=ahead > 0,
+        detail=f"Partitions are ready for {ahead} months after this one.",
+        remedy=""
+        if ahead
+        else "A worker makes them at its start and at night: start one, and give it Redis.",
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
 
 
 async def _model(connection: Connection, env: Mapping[str, str]) -> list[Check]:

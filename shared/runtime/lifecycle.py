@@ -38,7 +38,9 @@ def run_command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         sys.stdout.write(f"stays: {_told(month)}, {month.undelivered} undelivered need it\n")
     sys.stdout.write(
         f"{len(done.dropped)} months older than {done.before:%Y-%m-%d} {verb}, "
-        f"{len(done.held)} stay; {done.hours_folded} hours of counters folded\n"
+        f"{len(done.held)} stay; {done.hours_folded} hours of counters folded; "
+        f"{done.tenants_with_own_policy} tenants keep less, {done.rows_forgotten} rows of theirs "
+        "forgotten\n"
     )
     return 0
 

@@ -24,7 +24,7 @@ from shared.domain.api_keys import ENTROPY_BYTES, digest, new_key
 from shared.domain.uuid7 import Ids
 from shared.errors import InvalidError, NotFoundError, StartError
 from shared.runtime.kept import kept_system
-from shared.settings import DatabaseSettings, PepperSettings, load
+from shared.settings import DatabaseSettings, PepperSettings, RetentionSettings, load
 
 T = TypeVar("T")
 
@@ -86,6 +86,27 @@ def delete_tenant(options: argparse.Namespace, env: Mapping[str, str]) -> int:
             raise NotFoundError(f"There is no tenant {options.tenant_id}.") from None
         await _record(session, "tenant.delete", "tenant", gone.id, tenant_id=gone.id)
         return gone
+
+    _show([_operate(options, env, work)], is_json=options.json, is_list=False)
+    return 0
+
+
+def set_retention(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """`guardian tenants retention ID --days N | --default`."""
+    longest = load(RetentionSettings, kept_system(env, options.data_dir)).guardian_retention_days
+    days: int | None = None if options.default else options.days
+    if days is not None and days > longest:
+        raise InvalidError(
+            f"No tenant's history is kept for longer than GUARDIAN_RETENTION_DAYS, {longest} days."
+        )
+
+    async def work(session: OperatorSession) -> Tenant:
+        try:
+            kept = await tenants.keep_history(session, options.tenant_id, days=days)
+        except NotFoundError:
+            raise NotFoundError(f"There is no tenant {options.tenant_id}.") from None
+        await _record(session, "tenant.retention", "tenant", kept.id, tenant_id=kept.id)
+        return kept
 
     _show([_operate(options, env, work)], is_json=options.json, is_list=False)
     return 0

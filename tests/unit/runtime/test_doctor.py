@@ -1,10 +1,12 @@
 import os
+import re
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from shared.data.connection import Connection
+from shared.data.storage import months_ahead
 from shared.domain.uuid7 import uuid7
 from shared.runtime.doctor import Check, diagnose
 from tests.conftest import Clock, Database, Servers
@@ -41,7 +43,14 @@ async def test_a_system_with_a_worker_is_well(env: dict[str, str], owner: Connec
         "seals",
         "worker",
         "queue",
+        "storage",
+        "partitions",
     }
+    told = {one.name: one.detail for one in checks}
+    assert re.fullmatch(r"\d+\.\d MB in all: .* of indexes\. \d+ dead rows\.", told["storage"])
+    assert re.fullmatch(
+        "Partitions are ready for [1-9].* months after this one.", told["partitions"]
+    )
 
 
 @pytest.mark.parametrize("seconds_ago", [None, 90])
@@ -183,3 +192,21 @@ async def _beat(owner: Connection, *, seconds_ago: int) -> None:
         """,
         seconds_ago,
     )
+
+
+async def test_missing_partitions_are_told_before_they_are_needed(
+    env: dict[str, str], owner: Connection
+) -> None:
+    months = await months_ahead(owner)
+    rows = await owner.fetch(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits "
+        "WHERE inhparent = 'event'::regclass ORDER BY 1 DESC LIMIT $1",
+        months,
+    )
+    for row in rows:
+        await owner.execute(f"ALTER TABLE {row['name']} RENAME TO no_{row['name']}")
+
+    [check] = [one for one in await diagnose(env) if one.name == "partitions"]
+
+    assert not check.ok
+    assert "start one" in check.remedy

@@ -13,6 +13,7 @@ from tests.conftest import Database
 
 GUARDIAN = Path(sys.executable).with_name("guardian")
 PEPPER = "a pepper of this test"
+NOBODY = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -128,4 +129,19 @@ def _guardian(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProce
         text=True,
         check=False,
         timeout=30,
+    )
+
+
+def test_a_tenants_history_is_kept_for_less_long_but_never_for_longer(env: dict[str, str]) -> None:
+    tenant = json.loads(_done("tenants", "create", "Short", "--json", env=env))["id"]
+
+    _done("tenants", "retention", tenant, "--days", "40", env=env)
+    _done("tenants", "retention", tenant, "--default", env=env)
+
+    too_long = _guardian("tenants", "retention", tenant, "--days", "91", env=env)
+    assert too_long.returncode == 1
+    assert "longer than GUARDIAN_RETENTION_DAYS" in too_long.stderr
+    assert (
+        "There is no tenant"
+        in _guardian("tenants", "retention", NOBODY, "--default", env=env).stderr
     )

@@ -127,6 +127,24 @@ async def test_looking_changes_nothing_and_tells_what_would_go(builder: Builder)
     assert await builder.owner.fetchval(PARTITIONS) == ALL
 
 
+async def test_a_tenant_that_keeps_less_loses_what_is_older_and_keeps_what_is_undelivered(
+    builder: Builder,
+) -> None:
+    made = await _past(builder)
+    await _wait_since_june(builder, made)
+    await builder.owner.execute("UPDATE tenant SET retention_days = 140")
+
+    done = await retention.let_history_go(NOW, days=2000, ids=Ids(builder.clock))
+
+    assert (done.dropped, done.tenants_with_own_policy) == ([], 1)
+    assert done.rows_forgotten == 12, "of May and June what is delivered, and its events"
+    assert await builder.owner.fetchval("SELECT count(*) FROM delivery_due") == 1
+    again = await retention.let_history_go(NOW, days=2000, ids=Ids(builder.clock))
+    assert again.rows_forgotten == 0
+    [row] = await builder.owner.fetch("SELECT after FROM audit WHERE action = 'lifecycle.run'")
+    assert msgspec.json.decode(row["after"])["rows_forgotten"] == 12
+
+
 async def test_a_run_is_recorded_in_the_operators_audit(builder: Builder) -> None:
     await _past(builder)
     await _let_go(builder)
