@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from tests.bench import claims, fairness, footprint, latency, scaling, throughput
+from tests.bench import claims, fairness, footprint, latency, scaling, throughput, transports
 from tests.bench.figures import Figure, table
 from tests.bench.size import Size
 from tests.bench.stand import Stand, host, stand
@@ -30,6 +30,7 @@ class Measure(Protocol):
 
 MEASURES: dict[str, Measure] = {
     "throughput": throughput.measure,
+    "transports": transports.measure,
     "latency": latency.measure,
     "claims": claims.measure,
     "fairness": fairness.measure,

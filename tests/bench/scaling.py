@@ -80,7 +80,7 @@ async def _rate(case: Case, count: int, seconds: float) -> float:
     bench, seeder = case.bench, case.seeder
     # More than the caps on what is under way let four workers deliver meanwhile.
     await seeder.deliveries(case.lanes, round((seconds + 2) * 4_000))
-    async with case.stand.worker(bench, count=count, **case.settings):
+    async with case.stand.worker(bench, count=count, settings=case.settings):
         await asyncio.sleep(min(1.0, seconds))
         before, began = await seeder.delivered(), time.perf_counter()
         await asyncio.sleep(seconds)
@@ -95,9 +95,9 @@ async def _come_and_go(case: Case, backlog: int) -> tuple[float, float]:
     """Seconds until a third worker has its share, and until a killed one is replaced."""
     stand, bench = case.stand, case.bench
     await case.seeder.deliveries(case.lanes, backlog)
-    async with stand.worker(bench, count=2, **case.settings) as workers:
+    async with stand.worker(bench, count=2, settings=case.settings) as workers:
         began = time.perf_counter()
-        workers.append(stand.start_worker(bench, **case.settings))
+        workers.append(stand.start_worker(bench, settings=case.settings))
         await eventually(_held_by_each(bench, 3), "the third worker has its share")
         joined = time.perf_counter() - began
         killed = workers.pop(0)

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.conftest import Servers, make_template
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 SHARDS = 64
+WORKER_MODULE = "worker"
 WORKER_CPUS, OTHER_CPUS = ({1}, {0}) if {0, 1} <= os.sched_getaffinity(0) else (None, None)
 
 
@@ -96,10 +97,15 @@ class Stand:
 
     @asynccontextmanager
     async def worker(
-        self, bench: Bench, *, count: int = 1, **settings: object
+        self,
+        bench: Bench,
+        *,
+        count: int = 1,
+        module: str = WORKER_MODULE,
+        settings: Mapping[str, object] | None = None,
     ) -> AsyncGenerator[list[subprocess.Popen[str]], None]:
         """That many real workers, all shards between them; those still in the list are ended."""
-        workers = [self.start_worker(bench, **settings) for _ in range(count)]
+        workers = [self.start_worker(bench, module=module, settings=settings) for _ in range(count)]
         try:
 
             async def have_shared() -> bool:
@@ -123,7 +129,13 @@ class Stand:
                 "DELETE FROM worker_heartbeat"
             )
 
-    def start_worker(self, bench: Bench, **settings: object) -> subprocess.Popen[str]:
+    def start_worker(
+        self,
+        bench: Bench,
+        *,
+        module: str = WORKER_MODULE,
+        settings: Mapping[str, object] | None = None,
+    ) -> subprocess.Popen[str]:
         """One more worker, which holds nothing yet; `settings` are environment variables."""
         env = {
             "DATABASE_URL": bench.worker_url,
@@ -135,8 +147,8 @@ class Stand:
             "GUARDIAN_EGRESS_ALLOW_PORTS": "*",
             "GUARDIAN_EGRESS_CA_FILE": str(self.authority),
         }
-        env |= {name.upper(): str(value) for name, value in settings.items()}
-        return self.process("worker", env=env, cpus=WORKER_CPUS)
+        env |= {name.upper(): str(value) for name, value in (settings or {}).items()}
+        return self.process(module, env=env, cpus=WORKER_CPUS)
 
     def process(
         self,

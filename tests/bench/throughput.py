@@ -46,17 +46,17 @@ async def measure(stand: Stand, *, rounds: int, size: Size) -> list[Figure]:
     wal: list[float] = []
     async with stand.database("throughput") as bench:
         with stand.receiver(plain=LANES, tls=LANES) as ports:
-            urls = _urls(ports)
+            urls = urls_of(ports)
             seeder = Seeder(bench.owner, stand.ring)
             await seeder.tenant()
             lanes = {scheme: await seeder.integrations(urls[scheme]) for scheme in schemes}
             async with stand.worker(bench) as [worker]:
                 for scheme in schemes:
-                    await _deliver(stand, seeder, lanes[scheme], min(WARM_UP, count))
+                    await deliver(stand, seeder, lanes[scheme], min(WARM_UP, count))
                 for _ in range(rounds):
                     for scheme in schemes:
                         cpu_before = cpu_s(worker.pid)
-                        elapsed, written = await _deliver(stand, seeder, lanes[scheme], count)
+                        elapsed, written = await deliver(stand, seeder, lanes[scheme], count)
                         wal.append(written / count)
                         spent = cpu_s(worker.pid) - cpu_before
                         engine[scheme].add(count / elapsed, spent / count * 1e6)
@@ -89,14 +89,15 @@ async def measure(stand: Stand, *, rounds: int, size: Size) -> list[Figure]:
     return figures
 
 
-def _urls(ports: Ports) -> dict[str, list[str]]:
+def urls_of(ports: Ports) -> dict[str, list[str]]:
+    """Where the receivers are that answer at once, over plain HTTP and TLS."""
     return {
         "plain": [f"http://127.0.0.1:{port}/ok" for port in ports.plain],
         "tls": [f"https://127.0.0.1:{port}/ok" for port in ports.tls],
     }
 
 
-async def _deliver(
+async def deliver(
     stand: Stand, seeder: Seeder, integration_ids: Sequence[UUID], count: int
 ) -> tuple[float, int]:
     """Seconds from the wake-up until `count` are settled, and bytes of WAL written meanwhile."""
