@@ -102,9 +102,8 @@ async def test_no_secret_is_seen_anywhere_but_in_the_answer_that_makes_it(
     places["logs"] = await asyncio.to_thread(Path(system.log.name).read_text, encoding="utf-8")
 
     assert [name for name, text in places.items() if not text] == []
-    assert (
-        places["attempts"].count("Cannot POST \u2026?\u2026 (x-secret: \u2026, auth: \u2026)") >= 3
-    )
+    repeated = "Cannot POST \u2026?\u2026 (x-secret: \u2026, auth: \u2026)"
+    assert places["attempts"].count(repeated) >= 3
     found = [
         (secret, place)
         for place, text in places.items()

@@ -16,6 +16,7 @@ from tests.journeys.conftest import System, eventually
 from tests.receiver import Receiver
 
 CHOSEN = 10_000
+ORDERED = 300
 ENTROPY_BYTES = 10
 
 
@@ -25,7 +26,8 @@ async def test_a_replay_survives_a_killed_worker_and_live_traffic_goes_first(
     async with Receiver() as receiver:
         integration = await system.connect(receiver.url)
         began = clock() - timedelta(hours=1)
-        events = await _given_up(system, UUID(integration["id"]), clock() - timedelta(minutes=30))
+        given_up_at = clock() - timedelta(minutes=30)
+        events = await _given_up(system, UUID(integration["id"]), given_up_at, count=CHOSEN)
         wanted = {
             "integration_id": integration["id"],
             "since": began.isoformat(),
@@ -75,11 +77,45 @@ async def test_a_replay_survives_a_killed_worker_and_live_traffic_goes_first(
     )
 
 
-async def _given_up(system: System, integration_id: UUID, at: Any) -> list[str]:
+async def test_an_ordered_integration_gets_its_replay_in_the_order_of_the_events(
+    system: System, clock: Clock, figure: Callable[[str], None]
+) -> None:
+    async with Receiver() as receiver:
+        integration = await system.connect(receiver.url, ordered=True)
+        given_up_at = clock() - timedelta(minutes=30)
+        events = await _given_up(system, UUID(integration["id"]), given_up_at, count=ORDERED)
+        wanted = {"integration_id": integration["id"], "since": given_up_at.isoformat()}
+        async with system.speak() as client:
+            dry = await client.post("/replays", json=wanted | {"dry_run": True})
+            first = system.start("worker")
+            started = await client.post("/replays", json=wanted)
+            path = f"/replays/{started.json()['id']}"
+            await receiver.wait_for(ORDERED // 2, deadline_s=60)
+            system.kill(first)
+            at_the_kill = len(receiver.received)
+            system.start("worker")
+
+            async def is_done() -> bool:
+                return await _is_settled(client, path)
+
+            await eventually(is_done, "the replay is done", within_s=90)
+        made = await _delivered(UUID(integration["id"]))
+
+    arrived = list(dict.fromkeys(one.webhook_id for one in receiver.received))
+    assert at_the_kill < ORDERED, "the worker was killed too late to show anything"
+    assert arrived == events
+    assert (made, dry.json()["count"]) == (dict.fromkeys(events, 1), ORDERED)
+    again = len(receiver.received) - ORDERED
+    figure(
+        f"ordered replay of {ORDERED}, kill -9 after {at_the_kill}: order kept, {again} repeated"
+    )
+
+
+async def _given_up(system: System, integration_id: UUID, at: Any, *, count: int) -> list[str]:
     """Events whose deliveries were discarded, as a long outage leaves them."""
     rows = [
-        (uuid7(at + timedelta(milliseconds=n), os.urandom(ENTROPY_BYTES)) for _ in range(2))
-        for n in range(CHOSEN)
+        [uuid7(at + timedelta(milliseconds=n), os.urandom(ENTROPY_BYTES)) for _ in range(2)]
+        for n in range(count)
     ]
     events, deliveries = zip(*rows, strict=True)
     async with working() as session:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from shared.client import GuardianClient, UnreachableError, server_address
@@ -16,8 +17,16 @@ from shared.contracts.narrative import (
     Source,
 )
 from shared.contracts.observations import LifecycleRunObservation, ObservationReceipt
+from shared.contracts.pages import Page
 from shared.contracts.problems import FieldProblem
-from shared.contracts.words import DeliveryStatus
+from shared.contracts.replays import (
+    NewReplay,
+    Replay,
+    ReplayCount,
+    ReplayedStatus,
+    ReplayStatus,
+)
+from shared.contracts.words import DeliveryStatus, EventType
 from shared.errors import (
     AddressRefusedError,
     ConflictError,
@@ -258,6 +267,44 @@ async def test_the_loopback_server_is_the_contract() -> None:
 
     assert seen.attempts[0].status_code == 204
     assert again.replay_of == seen.id
+
+
+async def test_replays_are_counted_started_watched_and_cancelled() -> None:
+    seen = Replay(
+        id=UUID(int=7),
+        integration_id=UUID(int=8),
+        integration_key="bi",
+        since=NOW,
+        until=NOW,
+        statuses=[ReplayedStatus.DISCARDED],
+        event_types=[EventType.READINESS_UPDATED],
+        only_missing=False,
+        status=ReplayStatus.RUNNING,
+        count=3,
+        created_at=NOW,
+    )
+    wanted = NewReplay(integration_id=UUID(int=8), since=NOW)
+    async with serving() as server, GuardianClient(server.url, "k1") as client:
+        server.override = lambda asked: reply(ReplayCount(count=3))
+        assert (await client.count_replay(wanted)).count == 3
+        server.override = lambda asked: reply(seen)
+        assert await client.start_replay(wanted) == seen
+        assert await client.replay(seen.id) == seen
+        server.override = lambda asked: reply(Page(items=[seen], next_cursor=None))
+        assert (await client.replays(limit=5)).items == [seen]
+        server.override = lambda asked: Reply(204, b"")
+        await client.cancel_replay(seen.id)
+
+    sent = [(one.method, one.path.rpartition("/meta")[2]) for one in server.asked]
+    assert sent == [
+        ("POST", "/replays"),
+        ("POST", "/replays"),
+        ("GET", f"/replays/{seen.id}"),
+        ("GET", "/replays"),
+        ("DELETE", f"/replays/{seen.id}"),
+    ]
+    dry, wet = (msgspec.json.decode(one.body, type=NewReplay) for one in server.asked[:2])
+    assert (dry.dry_run, wet.dry_run) == (True, False)
 
 
 async def test_the_narrative_and_its_switch_are_spoken_for() -> None:
