@@ -124,7 +124,7 @@ class Authentication(AbstractAuthenticationMiddleware):
         self, app: ASGIApp, authenticator: Authenticator, budgets: Budgets, limits: Limits
     ) -> None:
         """Ask `authenticator` about every key, and `budgets` whether it may ask at all."""
-        super().__init__(app, exclude_from_auth_key=OPEN)
+        super().__init__(app, exclude_from_auth_key=OPEN, exclude_http_methods=[])
         self._authenticator = authenticator
         self._budgets = budgets
         self._limits = limits

@@ -28,6 +28,7 @@ from shared.jobs import WakeUps, open_redis
 from tests.conftest import Clock, Database, Servers, make_tenant
 
 PEPPER = "pepper-for-tests-only"
+RING = bytes(range(32))
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Api:
 
 @pytest.fixture
 def ring() -> KeyRing:
-    return KeyRing({"tests": bytes(range(32))})
+    return KeyRing({"tests": RING})
 
 
 @pytest.fixture

@@ -80,6 +80,9 @@ async def test_every_route_but_health_and_the_documentation_asks_for_a_key(
         assert answer.status_code == 401, operation.path
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
+    answer = await anyone.request("OPTIONS", "/tenants")
+    assert answer.status_code == 401
+
     is_open = {one.path for one in operations(api.app, open_flag=OPEN) if one.is_open}
     assert is_open == {"/health/live", "/health/ready"}
 

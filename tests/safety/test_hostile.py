@@ -1,0 +1,140 @@
+"""Whatever arrives: no 5xx, no crash, no growth, and nothing stored of what was refused."""
+
+import asyncio
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Any
+
+import httpx
+
+from api.openapi import ROOT as BASE
+from shared.contracts.words import Role
+from shared.data.connection import Connection
+from tests.conftest import Database, Servers
+from tests.journeys.conftest import ROOT, eventually
+from tests.safety.hostile import MARK, Attacker, Target, assault
+from tests.safety.world import World, dump, integration
+from tests.unit.api.conftest import RING, Api
+from tests.unit.api.test_observations import bodies
+from tests.unit.api.test_start import free_port, settings
+
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1500"))
+"""`make fuzz` sends a hundred thousand."""
+
+SEED = int(os.environ.get("FUZZ_SEED", "20261123"))
+LINES = 6
+GROWTH_MIB = 48
+
+
+async def test_whatever_arrives_is_answered_and_nothing_of_a_refusal_is_kept(
+    *,
+    api: Api,
+    database: Database,
+    servers: Servers,
+    ours: World,
+    owner: Connection,
+    tmp_path: Path,
+    figure: Callable[[str], None],
+) -> None:
+    port = free_port()
+    env = settings(database.api_url, servers.redis_url) | {
+        "PATH": os.environ["PATH"],
+        "GUARDIAN_KEY_RING": f"tests:{b64encode(RING).decode()}",
+        "GUARDIAN_RATE_PER_KEY": "0",
+        "GUARDIAN_RATE_PER_ADDRESS": "0",
+        "GUARDIAN_RATE_FAILURES": "0",
+        "GUARDIAN_LOG_LEVEL": "error",
+    }
+    with (tmp_path / "api.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "api", "--port", str(port), cwd=ROOT, env=env, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await eventually(lambda: _serves(url), "the API answers")
+        target = await _target(url, api, ours)
+        attackers = [Attacker(target, Random(SEED + line)) for line in range(LINES)]  # noqa: S311
+        began = perf_counter()
+        warm = await assault(port, attackers, requests=REQUESTS // 5 // LINES)
+        before = _memory_mib(process.pid)
+        report = await assault(port, attackers, requests=REQUESTS * 4 // 5 // LINES + 1)
+        after = _memory_mib(process.pid)
+        took = perf_counter() - began
+        assert process.returncode is None, "it crashed"
+        assert await _serves(url)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+    written = (tmp_path / "api.log").read_text(encoding="utf-8")
+    assert "\n".join([*warm.faults, *report.faults][:20]) == "", written[-3000:]
+    kept = set(MARK.findall(await dump(owner)))
+    assert kept & (warm.refused | report.refused) == set()
+    assert kept, "something was accepted, so the marks are where they should be"
+    assert after - before < GROWTH_MIB
+    statuses = warm.statuses + report.statuses
+    told = ", ".join(
+        f"{count} x {status or 'hung up'}" for status, count in sorted(statuses.items())
+    )
+    figure(
+        f"hostile input: {statuses.total()} requests in {took:.0f} s, no 5xx, memory "
+        f"{before:.0f} to {after:.0f} MiB ({told})"
+    )
+
+
+async def _target(url: str, api: Api, ours: World) -> Target:
+    async with httpx.AsyncClient(base_url=url) as client:
+        document = (await client.get("/openapi.json")).json()
+    operations = [
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method in methods
+        # An open stream answers without end.
+        if not path.endswith("/stream")
+    ]
+    templates: dict[tuple[str, str], dict[str, Any]] = {
+        (method, f"{BASE}/observations/{route.partition('/')[0]}"): body
+        for method, route, body in bodies(api.clock)
+    }
+    plan = templates.pop(("PUT", f"{BASE}/observations/uplift-plans"))
+    since = (api.clock() - timedelta(days=1)).isoformat()
+    first = ours.ids["integration"][0]
+    own: dict[tuple[str, str], dict[str, Any]] = {
+        ("PUT", "/observations/uplift-plans/{plan_id}"): plan,
+        ("POST", "/integrations"): integration("made", "made"),
+        ("PATCH", "/integrations"): {"updates": [{"id": first, "label": "Again"}]},
+        ("PATCH", "/integrations/{integration_id}"): {"label": "Again", "description": ""},
+        ("POST", "/keys"): {"role": "reader", "label": "a key"},
+        ("POST", "/tenants"): {"name": "Another"},
+        ("POST", "/replays"): {"integration_id": first, "since": since, "dry_run": True},
+        ("PUT", "/success/narrative/settings"): {"is_ai_enabled": False},
+    }
+    templates |= {(method, BASE + path): body for (method, path), body in own.items()}
+    operator = await api.make_key(Role.OPERATOR, None)
+    return Target(
+        operations=operations,
+        keys=[*ours.keys.values(), ours.keys[Role.ADMIN], operator],
+        bodies=templates,
+        ids=[one for ids in ours.ids.values() for one in ids if one != str(ours.tenant_id)],
+    )
+
+
+async def _serves(url: str) -> bool:
+    async with httpx.AsyncClient(timeout=20) as client:
+        try:
+            return (await client.get(f"{url}/health/live")).is_success
+        except httpx.TransportError:
+            return False
+
+
+def _memory_mib(pid: int) -> float:
+    """What the process holds in memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
