@@ -32,7 +32,8 @@ class Metrics:
         self._asking = asyncio.Lock()
         self._requests = Histogram(
             "guardian_api_request_seconds",
-            "Answers of this API process, by route pattern, and how long each took.",
+            "Answers of this API process, by route pattern, and how long each took; a stream until "
+            "it began.",
             ("method", "route", "status"),
             buckets=BUCKETS_S,
             registry=self._registry,
