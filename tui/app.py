@@ -214,6 +214,7 @@ class Console(App[None]):
         if not self.is_headless:
             stop_on_signals(lambda code: self.exit(return_code=code))
             end_with_terminal()
+            self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         self.set_interval(1.0, self._tick)
         await self._open(self._first)
 

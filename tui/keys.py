@@ -56,6 +56,7 @@ TABLE: Mapping[str, tuple[Key, ...]] = {
         Key("open", "o", "open", "open as JSON in the pager"),
         Key("export", "x", "export", "export what is shown to a file"),
         Key("theme", "ctrl+t", "theme", "next theme: dark, light, contrast"),
+        Key("suspend", "ctrl+z", "suspend_process", "to the shell; fg comes back"),
         Key("help", "question_mark", "keys", "keys that are valid here", "?"),
         Key("commands", "colon,ctrl+p", "commands", "commands", ":"),
         Key("leave", "q", "leave", "back, or leave"),

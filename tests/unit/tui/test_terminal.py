@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal import Process
+from tests.terminal import Process, Screen
 from tests.unit.tui.loopback import Reply, an_integration, serving
 from tui.terminal import EXIT_CRASHED
 
@@ -27,6 +27,17 @@ def fail(self):
 Console.action_refetch = fail
 sys.exit(main())
 """
+
+DEAF = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "tui"])
+"""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped, as the system tells it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 @asynccontextmanager
@@ -52,7 +63,7 @@ async def at_terminal(
         process.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
 async def test_a_signal_ends_it_with_the_terminal_restored(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -80,6 +91,56 @@ async def test_a_terminal_that_is_gone_takes_the_console_along(tmp_path: Path) -
         console.hang_up()
 
         assert await console.ended() != 0
+
+
+async def test_it_goes_with_the_terminal_even_where_nobody_hears_a_hang_up(tmp_path: Path) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path, "-c", DEAF) as console:
+        await console.shows("72.0")
+        console.hang_up()
+
+        assert await console.ended() != 0
+
+
+async def test_suspended_it_lends_the_terminal_and_draws_everything_when_it_returns(
+    tmp_path: Path,
+) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path) as console:
+        await console.shows("72.0")
+        console.press("\x1a")  # ctrl+z
+        await console.until(lambda _: is_stopped(console.pid), what="that it stops")
+        console.read()
+        assert ALTERNATE_SCREEN not in console.screen.modes
+
+        console.screen = Screen(80, 24)
+        os.kill(console.pid, signal.SIGCONT)
+        await console.shows("72.0")
+        await console.shows("Metadata only.")
+        assert ALTERNATE_SCREEN in console.screen.modes
+        console.press("q")
+        assert await console.ended() == 0
+        assert ALTERNATE_SCREEN not in console.screen.modes
+
+
+@pytest.mark.parametrize("term", ["xterm", "screen-256color", "linux", "tmux-256color"])
+async def test_it_looks_the_same_on_every_kind_of_terminal(term: str, tmp_path: Path) -> None:
+    async with serving() as server:
+        server.integrations = [an_integration()]
+        async with at_terminal(server.url, tmp_path, TERM=term) as console:
+            await console.shows("72.0")
+            console.press("2")
+            await console.shows(">● on")
+
+            assert console.screen.colour_codes > 0
+            assert "bi_dashboard" in console.screen.text
+
+
+async def test_a_dumb_terminal_gets_lines_in_words(tmp_path: Path) -> None:
+    async with serving() as server, at_terminal(server.url, tmp_path, TERM="dumb") as console:
+        await console.shows("readiness: 72.0, mature, ok")
+        os.kill(console.pid, signal.SIGTERM)
+
+        assert await console.ended() == 0
+        assert b"\x1b" not in console.sent
 
 
 async def test_a_crash_is_one_line_without_a_value_in_it(tmp_path: Path) -> None:
