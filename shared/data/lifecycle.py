@@ -4,6 +4,7 @@ It concerns the partitions of all tenants at once, so it is recorded in the oper
 not as an observation of any tenant.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from shared.data.retention import (
 from shared.data.session import OperatorSession, WorkerSession
 
 BATCH = 2000
+PAUSES_S = (0.2, 1.0, 3.0, 0.0)
+"""After each try to let a month go that found the tables in use."""
 
 Session = OperatorSession | WorkerSession
 Open = Callable[[], AbstractAsyncContextManager[Any]]
@@ -86,11 +89,7 @@ async def run_lifecycle(
     dropped: list[Month] = []
     held = list(plan.held)
     for month in plan.dropped:
-        try:
-            async with open_session() as session:
-                is_gone = await drop_month(session, month)
-        except asyncpg.LockNotAvailableError:
-            is_gone = False  # the next run tries again
+        is_gone = await _is_let_go(open_session, month)
         (dropped if is_gone else held).append(month)
     forgotten = await _forget(open_session, now=now, days=days)
     async with open_session() as session:
@@ -122,6 +121,17 @@ async def _forget(open_session: Open, *, now: datetime, days: int) -> int:
             if count < BATCH:
                 break
     return forgotten
+
+
+async def _is_let_go(open_session: Open, month: Month) -> bool:
+    """Try some times; where the tables are never free, the next run tries again."""
+    for pause_s in PAUSES_S:
+        try:
+            async with open_session() as session:
+                return await drop_month(session, month)
+        except asyncpg.LockNotAvailableError:
+            await asyncio.sleep(pause_s)
+    return False
 
 
 async def _record(

@@ -44,7 +44,7 @@ async def drop_month(session: OperatorSession | WorkerSession, month: Month) -> 
     The queue is locked for the moment it takes.
 
     Raises:
-        asyncpg.LockNotAvailableError: somebody else held it for three seconds.
+        asyncpg.LockNotAvailableError: somebody else held it for longer than it may wait.
     """
     return await session.connection.fetchval(
         "SELECT guardian_drop_partition($1, $2)", month.parent, month.month

@@ -14,8 +14,8 @@ from shared.data.migrate import migrate
 from shared.data.retention import fold_hours
 from shared.data.session import operating, working
 from shared.domain.uuid7 import Ids
-from tests.conftest import Clock, Servers, make_tenant
-from tests.unit.worker.conftest import Builder, Made
+from tests.conftest import Clock, Database, Servers, make_tenant
+from tests.unit.worker.conftest import Builder, Made, eventually
 from worker import retention
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -263,3 +263,29 @@ async def test_an_owner_whom_row_security_binds_still_sees_what_is_undelivered(
                     "SELECT guardian_drop_partition($1, $2)", parent, month
                 )
             assert answer is is_gone
+
+
+async def _is_waiting(builder: Builder) -> bool:
+    return await builder.owner.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'event'::regclass AND NOT granted)"
+    )
+
+
+async def test_letting_go_steps_back_before_an_observation_is_refused(
+    builder: Builder, database: Database
+) -> None:
+    """The two lock the same tables the other way round."""
+    await _past(builder)
+    producer = await connect(database.owner_url)
+    letting_go: asyncio.Task[list[str]] | None = None
+    try:
+        async with producer.transaction():
+            await producer.execute("LOCK TABLE event IN ROW EXCLUSIVE MODE")
+            letting_go = asyncio.create_task(_let_go(builder))
+            await eventually(lambda: _is_waiting(builder), what="letting go waits for the events")
+            await producer.execute("LOCK TABLE delivery_due IN ROW EXCLUSIVE MODE")
+    finally:
+        await producer.close()
+        dropped = [] if letting_go is None else await letting_go
+
+    assert dropped == ALL, "what was in the way is gone, so it went at a later try"

@@ -1,10 +1,13 @@
 """A batch of outcomes, written once, by the owner only."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from api.services.integration_rows import read
 from shared.contracts.words import EventType
 from shared.data.connection import Connection
+from shared.data.session import acting_for
 from tests.unit.worker.conftest import AGENT, Builder, Made, lease_all, make_leases
 from worker.delivery.claim import Want, claim
 from worker.delivery.lane import START
@@ -281,3 +284,23 @@ async def test_who_is_enabled_again_has_five_days_anew(builder: Builder) -> None
 
     assert await _pulse(builder.owner) == (1, builder.clock() + timedelta(milliseconds=12))
     assert await builder.owner.fetchval("SELECT is_enabled FROM integration")
+
+
+async def test_settling_does_not_wait_for_a_change_of_the_integration(builder: Builder) -> None:
+    """Each would wait for the other where two integrations are changed and settled at once."""
+    leases = make_leases()
+    await lease_all(leases)
+    made = await builder.integration("http://127.0.0.1:9/")
+    await builder.deliveries(made)
+    [due] = await _claimed(builder, made)
+    is_locked = asyncio.Event()
+
+    async def settle_meanwhile() -> set[UUID]:
+        await is_locked.wait()
+        return await _settle(builder, leases, _record(due, builder, Delivered()))
+
+    settling = asyncio.create_task(settle_meanwhile())
+    async with acting_for(builder.tenant_id) as session:
+        await read(session, [made.id], is_to_change=True)
+        is_locked.set()
+        assert await asyncio.wait_for(settling, 10) == set()
