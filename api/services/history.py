@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.contracts.success import History, Period
+from shared.contracts.success import History, Period, Spread
 from shared.contracts.words import AdoptionStatus, Band, Granularity, Scope
 from shared.data.connection import Row
 from shared.data.session import TenantSession
@@ -26,6 +26,7 @@ DEFAULT_SPAN = timedelta(days=90)
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _VALUED = (Scope.READINESS, Scope.EDITIONS, Scope.ADOPTION)
+_COUNTED = (*_VALUED, Scope.EXECUTIVE_REPORTS)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -68,8 +69,8 @@ def question(
 async def tell_history(session: TenantSession, asked: Question, *, now: datetime) -> History:
     """Tell each period's last values; null where nothing was observed in it."""
     last = await _last_values(session, asked.buckets)
+    spreads = await _spreads(session, asked)
     done, total = await _uplift(session, asked)
-    reports = await _report_counts(session, asked)
     return History(
         granularity=asked.granularity,
         from_=asked.start,
@@ -79,9 +80,9 @@ async def tell_history(session: TenantSession, asked: Question, *, now: datetime
             _period(
                 bucket,
                 {domain: last.get((domain, number)) for domain in _VALUED},
+                {domain: spreads.get((domain, number)) for domain in _COUNTED},
                 done=done[number] if total[number] else None,
                 total=total[number] or None,
-                reports=reports.get(number, 0),
             )
             for number, bucket in enumerate(asked.buckets)
         ],
@@ -89,16 +90,25 @@ async def tell_history(session: TenantSession, asked: Question, *, now: datetime
 
 
 LAST_VALUES = """
-SELECT told.domain, period.number - 1 AS number, newest.score, newest.level
+SELECT told.domain, period.number - 1 AS number, newest.score, newest.level,
+  newest.formula_version
 FROM unnest($2::text[]) AS told (domain)
 CROSS JOIN unnest($3::timestamptz[], $4::timestamptz[])
   WITH ORDINALITY AS period (starts, ends, number)
 CROSS JOIN LATERAL (
-  SELECT score, level FROM observation
+  SELECT score, level, formula_version FROM observation
   WHERE tenant_id = $1 AND domain = told.domain
     AND observed_at >= period.starts AND observed_at < period.ends
   ORDER BY observed_at DESC, id DESC LIMIT 1
 ) newest
+"""
+
+SPREADS = """
+SELECT domain, width_bucket(observed_at, $3::timestamptz[]) - 1 AS number, count(*),
+  min(score), max(score)
+FROM observation
+WHERE tenant_id = $1 AND domain = ANY ($2) AND observed_at >= $4 AND observed_at < $5
+GROUP BY domain, number
 """
 
 TASKS = """
@@ -128,6 +138,18 @@ async def _last_values(
     return {(Scope(row["domain"]), row["number"]): row for row in rows}
 
 
+async def _spreads(session: TenantSession, asked: Question) -> dict[tuple[Scope, int], Row]:
+    rows = await session.connection.fetch(
+        SPREADS,
+        session.tenant_id,
+        list(_COUNTED),
+        [one.start for one in asked.buckets],
+        asked.start,
+        asked.end,
+    )
+    return {(Scope(row["domain"]), row["number"]): row for row in rows}
+
+
 async def _uplift(session: TenantSession, asked: Question) -> tuple[list[int], list[int]]:
     """Tasks done in each period, and tasks that existed at its end."""
     rows = await session.connection.fetch(
@@ -143,31 +165,16 @@ async def _uplift(session: TenantSession, asked: Question) -> tuple[list[int], l
     return done, list(accumulate(counts.get(("seen", number), 0) for number in numbers))
 
 
-async def _report_counts(session: TenantSession, asked: Question) -> dict[int, int]:
-    rows = await session.connection.fetch(
-        """
-        SELECT width_bucket(observed_at, $2::timestamptz[]) - 1 AS number, count(*)
-        FROM observation WHERE tenant_id = $1 AND domain = 'executive_reports'
-          AND observed_at >= $3 AND observed_at < $4
-        GROUP BY number
-        """,
-        session.tenant_id,
-        [one.start for one in asked.buckets],
-        asked.start,
-        asked.end,
-    )
-    return {row["number"]: row["count"] for row in rows}
-
-
 def _period(
     bucket: Bucket,
     last: Mapping[Scope, Row | None],
+    spreads: Mapping[Scope, Row | None],
     *,
     done: int | None,
     total: int | None,
-    reports: int,
 ) -> Period:
     readiness, editions, adoption = (last[domain] for domain in _VALUED)
+    reports = spreads[Scope.EXECUTIVE_REPORTS]
     return Period(
         period_start=bucket.start,
         period_end=bucket.end,
@@ -178,7 +185,21 @@ def _period(
         adoption_score=adoption["score"] if adoption else None,
         uplift_tasks_done=done,
         uplift_tasks_total=total,
-        report_count=reports,
+        report_count=reports["count"] if reports else 0,
+        readiness_spread=_spread(readiness, spreads[Scope.READINESS]),
+        edition_fit_spread=_spread(editions, spreads[Scope.EDITIONS]),
+        adoption_spread=_spread(adoption, spreads[Scope.ADOPTION]),
+    )
+
+
+def _spread(last: Row | None, values: Row | None) -> Spread | None:
+    if last is None or values is None or values["min"] is None:
+        return None  # one was stored between the two questions
+    return Spread(
+        min=values["min"],
+        max=values["max"],
+        count=values["count"],
+        formula_version=last["formula_version"],
     )
 
 

@@ -184,6 +184,18 @@ class Overview(Resource, frozen=True, kw_only=True):
     risks: list[Risk]
 
 
+class Spread(Resource, frozen=True, kw_only=True):
+    """Every value of a period, beside its last one."""
+
+    min: float
+    max: float
+    count: Annotated[int, Meta(ge=1, description="How many values there were.")]
+    formula_version: Annotated[
+        int,
+        Meta(description="Of the last value; where it changes, the formula may have, too."),
+    ]
+
+
 class Period(Resource, frozen=True, kw_only=True):
     """One bucket, `[period_start, period_end)` in UTC; null where nothing was observed in it."""
 
@@ -197,6 +209,9 @@ class Period(Resource, frozen=True, kw_only=True):
     uplift_tasks_done: int | None = None
     uplift_tasks_total: int | None = None
     report_count: int = 0
+    readiness_spread: Spread | None = None
+    edition_fit_spread: Spread | None = None
+    adoption_spread: Spread | None = None
 
 
 class History(Resource, frozen=True, kw_only=True, rename={"from_": "from"}):

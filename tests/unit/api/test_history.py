@@ -2,18 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from api.services.history import question, tell_history
-from shared.contracts.success import Period
-from shared.contracts.words import Granularity
-from shared.data.connection import Connection
-from shared.data.session import acting_for
+from api.services.history import question
 from shared.errors import InvalidError
 from tests.conftest import Clock
 
@@ -47,6 +41,9 @@ async def test_by_default_it_is_ninety_days_in_weeks_up_to_this_minute(
         "uplift_tasks_done": None,
         "uplift_tasks_total": None,
         "report_count": 0,
+        "readiness_spread": None,
+        "edition_fit_spread": None,
+        "adoption_spread": None,
     }
 
 
@@ -205,56 +202,20 @@ async def test_at_most_eight_hundred_periods(reader: httpx.AsyncClient) -> None:
     assert len(most["periods"]) == 800
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    told=st.lists(
-        st.tuples(st.integers(0, 24 * 70), st.integers(0, 100)),
-        max_size=40,
-        unique_by=lambda one: one[0],
-    ),
-    hours=st.tuples(st.integers(0, 24 * 40), st.integers(1, 24 * 40)),
-    granularity=st.sampled_from(Granularity),
-)
-async def test_it_agrees_with_looking_at_every_observation(
-    tenant: UUID,
-    owner: Connection,
-    told: list[tuple[int, int]],
-    hours: tuple[int, int],
-    granularity: Granularity,
+async def test_a_period_tells_its_lowest_its_highest_and_how_many_there_were(
+    reader: httpx.AsyncClient, ingest: httpx.AsyncClient
 ) -> None:
-    await owner.execute("DELETE FROM observation")
-    await owner.executemany(
-        """
-        INSERT INTO observation (tenant_id, id, domain, observed_at, received_at, score, level,
-          is_derived, formula_version, body)
-        VALUES ($1, gen_random_uuid(), 'readiness', $2, $2, $3, 'mature', false, 1, '{}')
-        """,
-        [(tenant, START + hour * HOUR, float(score)) for hour, score in told],
-    )
-    since, until = START + hours[0] * HOUR, START + sum(hours) * HOUR
-    asked = question(since.isoformat(), until.isoformat(), granularity, now=until)
+    for hour, score in enumerate((61, 48, 70, 66)):
+        await _readiness(ingest, START + hour * HOUR, score)
 
-    async with acting_for(tenant, is_read_only=True) as session:
-        answer = await tell_history(session, asked, now=until)
+    told = await history(reader, **{"from": "2026-01-01", "to": "2026-01-08"})
 
-    assert answer.periods[0].period_start == since
-    assert answer.periods[-1].period_end == until
-    assert [one.readiness_score for one in answer.periods] == [
-        _last_of(one, told) for one in answer.periods
-    ]
-
-
-def _last_of(period: Period, told: list[tuple[int, int]]) -> float | None:
-    within = [
-        (hour, score)
-        for hour, score in told
-        if period.period_start <= START + hour * HOUR < period.period_end
-    ]
-    return float(max(within)[1]) if within else None
+    week, rest = told["periods"]
+    assert week["readiness_score"] == 66
+    spread = {"min": 48.0, "max": 70.0, "count": 4, "formula_version": 1}
+    assert week["readiness_spread"] == spread
+    assert rest["readiness_spread"] is None
+    assert week["adoption_spread"] is None
 
 
 async def _readiness(client: httpx.AsyncClient, at: datetime, score: float) -> None:

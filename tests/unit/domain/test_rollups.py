@@ -4,7 +4,7 @@ from datetime import date
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.words import (
@@ -19,6 +19,7 @@ from shared.domain import rollups
 from shared.domain.catalogue import SubDimension
 from shared.domain.rollups import Reading, Weighted
 
+EXAMPLES = 1000
 SCORES = st.floats(0, 100).map(lambda value: round(value, 3))
 WEIGHTS = st.sampled_from([0.5, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 1.8, 2.0])
 READINGS = st.lists(st.builds(Reading, st.sampled_from(Dimension), SCORES, WEIGHTS), max_size=30)
@@ -41,6 +42,7 @@ def test_nothing_scored_has_no_readiness() -> None:
         rollups.readiness_overall([])
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.builds(Weighted, SCORES, WEIGHTS), min_size=1, max_size=20))
 def test_readiness_agrees_with_exact_arithmetic(scored: list[Weighted]) -> None:
     exact = _exact_mean(scored)
@@ -134,6 +136,7 @@ def test_no_rows_are_unknown_and_never_power() -> None:
     assert rollups.adoption([]) == (AdoptionStatus.UNKNOWN, None, None, ())
 
 
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(READINGS)
 def test_adoption_agrees_with_exact_arithmetic(readings: list[Reading]) -> None:
     rollup = rollups.adoption(readings)
