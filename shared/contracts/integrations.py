@@ -71,8 +71,7 @@ class IntegrationConfig(Request, frozen=True, kw_only=True):
     """How to reach the receiver. URL, secret headers and credentials are sealed, never answered.
 
     `subject` asks for a random reference that stands for the tenant at this receiver only.
-    `digest` is for chats: the week in one message, beside the events or instead of them.
-    `subject` asks for a random reference that stands for the tenant at this receiver only. With
+    `digest` is for chats: the week in one message, beside the events or instead of them. With
     `ordered` one delivery after the other goes, and one that fails holds the rest back until it
     is delivered or given up. `rate_per_second` bounds how fast deliveries go. `retry_schedule`
     holds the seconds to wait after each failure; left out, the usual schedule is kept.

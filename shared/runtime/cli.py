@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tenants(commands)
     _add_keys(commands)
     _add_export(commands)
+    _add_integrations(commands)
     _add_receiving(commands)
     rotate = _command(
         commands,
@@ -229,6 +230,33 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
     export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
     _add_data_dir(export)
+
+
+def _add_integrations(commands: Commands) -> None:
+    integrations = _group(
+        commands, "integrations", "carry integrations to another environment, without secrets"
+    )
+    export = _command(
+        integrations,
+        "export",
+        "write what may be told of them, from GUARDIAN_API_URL",
+        "integrations:export_command",
+    )
+    export.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    taken = _command(
+        integrations,
+        "import",
+        "make and change them as a file says, all or nothing",
+        "integrations:import_command",
+    )
+    taken.add_argument("file", type=Path, metavar="FILE", help="what an export wrote")
+    taken.add_argument(
+        "--secrets", type=Path, metavar="FILE", help="URLs and credentials, by integration key"
+    )
+    taken.add_argument("--dry-run", action="store_true", help="only say what would change")
+    _add_json(taken)
+    for one in (export, taken):
+        one.add_argument("--tenant", type=UUID, metavar="ID", help="whose, with an operator's key")
 
 
 def _add_operations(commands: Commands) -> None:

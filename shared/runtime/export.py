@@ -35,7 +35,7 @@ def command(options: argparse.Namespace, env: Mapping[str, str]) -> int:
         options.parser.error("--tenant is needed, except for the deletions of all tenants")
     since = _instant(options.since)
     settings = load(DatabaseSettings, kept_system(env, options.data_dir))
-    with _opened(options.output) as file:
+    with opened(options.output) as file:
 
         async def work(session: OperatorSession) -> int:
             if options.tenant is not None and not await has_tenant(session, options.tenant):
@@ -80,7 +80,7 @@ async def _write(
 
 
 @contextmanager
-def _opened(path: Path | None) -> Generator[BinaryIO, None, None]:
+def opened(path: Path | None) -> Generator[BinaryIO, None, None]:
     """Standard output, or a file for its owner's eyes that is there only once it is whole."""
     if path is None:
         yield sys.stdout.buffer

@@ -19,6 +19,7 @@ from shared.contracts.integrations import IntegrationConfig
 from shared.contracts.words import Scope
 from shared.domain.addresses import EgressRules
 from shared.domain.signing import new_secret, sign
+from shared.runtime.integrations import Reach
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -81,15 +82,15 @@ def test_the_template_shown_is_one_that_would_be_accepted() -> None:
 
 def test_the_credentials_shown_have_the_fields_that_are_understood() -> None:
     blocks = FENCE.findall((ROOT / "docs/integrations.md").read_text(encoding="utf-8"))
+    shown = [block for kind, block in blocks if kind == "json"]
     oauth2, certificate = (
-        msgspec.json.decode(block, type=IntegrationConfig)
-        for kind, block in blocks
-        if kind == "json"
+        msgspec.json.decode(block, type=IntegrationConfig) for block in shown[:2]
     )
 
     found = accept_config(oauth2, egress=EgressRules(), now=datetime.now(UTC), path="$")
     assert found.credentials.grant is not None
     assert certificate.client_certificate is not None
+    assert msgspec.json.decode(shown[2], type=dict[str, Reach]).keys() == {"crm"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_page_id)
@@ -107,6 +108,7 @@ def test_every_block_of_code_is_run_here_or_excused_with_a_reason() -> None:
         "formats.md json 1",
         "integrations.md json 1",
         "integrations.md json 2",
+        "integrations.md json 3",
     }
     found: set[str] = set()
     for page in PAGES:
