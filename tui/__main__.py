@@ -53,10 +53,15 @@ def main() -> int:
     from shared.errors import GuardianError  # noqa: PLC0415 - as said above
     from tui.app import Console  # noqa: PLC0415 - as said above
     from tui.glyphs import Glyphs, choose_glyphs  # noqa: PLC0415 - as said above
-    from tui.settings import find_server  # noqa: PLC0415 - as said above
+    from tui.settings import find_server, read_wishes  # noqa: PLC0415 - as said above
 
     refusal = ""
     server = None
+    try:
+        wishes = read_wishes(os.environ)
+    except GuardianError as error:
+        sys.stderr.write(f"guardian tui: {error.detail}\n")
+        return EXIT_USAGE
     try:
         server = find_server(os.environ)
     except GuardianError as error:
@@ -69,6 +74,7 @@ def main() -> int:
         refusal=refusal,
         is_full_paint=options.full_paint,
         is_read_only=options.read_only,
+        wishes=wishes,
         glyphs=Glyphs(options.glyphs) if options.glyphs else choose_glyphs(os.environ),
     )
     gc.freeze()

@@ -52,7 +52,7 @@ from tui.messages import (
     TenantNeeded,
     Typed,
 )
-from tui.palette import THEME, Colourless
+from tui.palette import THEME, THEMES, Colourless, Retoned
 from tui.screens.api_keys import KeysPane
 from tui.screens.audit import AuditPane
 from tui.screens.commands import Command, CommandsPane
@@ -70,7 +70,7 @@ from tui.screens.secret import SecretPane
 from tui.screens.sign_in import SignInPane
 from tui.screens.story import StoryPane
 from tui.screens.tenants import TenantsPane
-from tui.settings import Server, save_server
+from tui.settings import NO_WISHES, Server, Wishes, keep_session, save_server
 from tui.sheet import Sheet
 from tui.terminal import EXIT_CRASHED, end_with_terminal, stop_on_signals, write_crash
 from tui.text import Line, Span, between, fit, number, visible
@@ -150,6 +150,7 @@ class Console(App[None]):
         glyphs: Glyphs = Glyphs.BLOCKS,
         interval_s: float = 5.0,
         watch_s: float = 0.3,
+        wishes: Wishes = NO_WISHES,
     ) -> None:
         """Prepare; nothing is asked before the first frame.
 
@@ -164,6 +165,7 @@ class Console(App[None]):
             glyphs: what this terminal can show.
             interval_s: seconds between two questions of the pane that is shown.
             watch_s: seconds between two looks at a delivery that is being watched.
+            wishes: what the user's files say: theme, keys, and where the last session ended.
         """
         super().__init__(driver_class=Terminal)
         self.register_theme(THEME)
@@ -175,11 +177,16 @@ class Console(App[None]):
             watch_s=watch_s,
             tell=self.hear,
             glyphs=glyphs,
+            keymap=wishes.keymap,
+            deliveries_filter=wishes.filter,
         )
+        self.set_keymap(dict(wishes.keymap))
         self._server = server
         self._is_read_only = is_read_only
         self._env = env
         self._refusal = refusal
+        self._retoned = Retoned(wishes.theme)
+        self._theme = wishes.theme
         self._is_colourless = bool(env.get("NO_COLOR"))
         self._frame = (
             None if is_full_paint else Frame(erases_in_colour=erases_in_colour(env.get("TERM", "")))
@@ -194,8 +201,10 @@ class Console(App[None]):
                 self.desk.client = GuardianClient(server.url, server.key, is_read_only=is_read_only)
             except SettingError as error:
                 self._refusal = error.detail
-        self._first = "sign-in" if self.desk.client is None else "overview"
+        last = wishes.screen if wishes.screen in ROOTS else "overview"
+        self._first = "sign-in" if self.desk.client is None else last
         self._listened_to: GuardianClient | None = None
+        self._switcher_name = ""
         self._is_in_key = False
         self._acts: deque[Callable[[], Awaitable[object]]] = deque()
 
@@ -219,7 +228,10 @@ class Console(App[None]):
         await self._open(self._first)
 
     async def on_unmount(self) -> None:
-        """Hang up."""
+        """Note where the session ended, and hang up."""
+        root = self._trail[0] if self._trail else self._switcher_name
+        if root in ROOTS:
+            keep_session(self._env, self._theme, root, self.desk.deliveries_filter)
         if self.desk.client is not None:
             await self.desk.client.close()
 
@@ -235,7 +247,7 @@ class Console(App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """No colour code under NO_COLOR, greys included; no glyph that the terminal lacks."""
-        filters = [Colourless()] if self._is_colourless else super().get_line_filters()
+        filters = [Colourless()] if self._is_colourless else [self._retoned]
         return [*filters, Ascii()] if self.desk.glyphs is Glyphs.ASCII else filters
 
     def get_default_screen(self) -> Screen[None]:
@@ -468,6 +480,14 @@ class Console(App[None]):
         if self._driver is not None:
             self._driver.write(sequence)
 
+    def action_theme(self) -> None:
+        """Draw in the next theme's colours; it is kept for the next session."""
+        after = THEMES.index(self._theme) + 1
+        self._theme = THEMES[after % len(THEMES)]
+        self._retoned = Retoned(self._theme)
+        self.query_one(MessageLine).say(f"Theme: {self._theme}.", "")
+        self.action_redraw()
+
     def action_interrupt(self) -> None:
         """Leave at the second time, in case the first was a slip."""
         if self._is_interrupted:
@@ -671,7 +691,7 @@ class Console(App[None]):
         pane = await self._made(PANES[name])
         if switcher.current is not None:
             self._named(switcher.current).leave()
-        switcher.current = name
+        switcher.current = self._switcher_name = name
         if isinstance(pane, SignInPane):
             pane.prefill(self._server.url if self._server else "", self._refusal)
         self.query_one(MessageLine).say("", "")

@@ -20,6 +20,7 @@ class Desk:
         clock: now, in UTC.
         watch_s: seconds between two looks at a delivery that is being watched.
         is_operator: whether the key has shown to be one that must name a tenant.
+        deliveries_filter: what the deliveries are filtered for, which outlives the pane.
         keymap: the user's own keys, by the command's place and id.
         is_drawn: set once the first frame is on its way; before, nothing else gets the processor.
         tell: hands one of `tui.messages` to the app, which heeds it before it reads another key.
@@ -33,6 +34,7 @@ class Desk:
     tenant_name: str = ""
     is_operator: bool = False
     glyphs: Glyphs = Glyphs.BLOCKS
+    deliveries_filter: str = ""
     keymap: Mapping[str, str] = field(default_factory=dict[str, str])
     is_drawn: asyncio.Event = field(default_factory=asyncio.Event)
 

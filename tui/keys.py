@@ -151,7 +151,6 @@ TABLE: Mapping[str, tuple[Key, ...]] = {
     "sign-in": (
         _hint("submit", "enter", "submit", "sign in"),
         _hint("next", "tab", "app.focus_next", "next field"),
-        Key("saved", "ctrl+o", "next_saved", "next saved server"),
         _hint("leave", "escape", "app.quit", "leave", "esc"),
     ),
     "commands": (

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -36,6 +37,68 @@ THEME = Theme(
     panel="#262626",
     dark=True,
 )
+
+
+DARK, LIGHT, CONTRAST = "dark", "light", "contrast"
+THEMES = (DARK, LIGHT, CONTRAST)
+_INSTEAD = {
+    DARK: {},
+    LIGHT: {
+        "#d0d0d0": "#262626",
+        "#121212": "#ffffff",
+        "#262626": "#e4e4e4",
+        "#8a8a8a": "#626262",
+        "#5fd75f": "#005f00",
+        "#ffaf00": "#875f00",
+        "#ff5f5f": "#af0000",
+        "#5fafff": "#005faf",
+        "#5f87af": "#5f87af",
+    },
+    CONTRAST: {
+        "#d0d0d0": "#ffffff",
+        "#121212": "#000000",
+        "#262626": "#303030",
+        "#8a8a8a": "#d0d0d0",
+        "#5fd75f": "#87ff87",
+        "#ffaf00": "#ffff00",
+        "#ff5f5f": "#ff8787",
+        "#5fafff": "#87d7ff",
+        "#5f87af": "#ffffff",
+    },
+}
+"""What stands for each colour of the dark theme; all from the 256-colour cube."""
+
+
+class Retoned(LineFilter):
+    """Draws in another theme's colours."""
+
+    def __init__(self, theme: str) -> None:
+        """Name the theme."""
+        super().__init__()
+        self._colours = {
+            Color.parse(dark).rgb: RichColor.parse(other) for dark, other in _INSTEAD[theme].items()
+        }
+        self._known: dict[Style, Style] = {}
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The same text in the theme's colours."""
+        return [
+            Segment(text, None if style is None else self._retoned(style), control)
+            for text, style, control in segments
+        ]
+
+    def _retoned(self, style: Style) -> Style:
+        known = self._known.get(style)
+        if known is None:
+            ink = Style.from_color(self._other(style.color), self._other(style.bgcolor))
+            known = self._known[style] = style + ink
+        return known
+
+    def _other(self, colour: RichColor | None) -> RichColor | None:
+        if colour is None or colour.triplet is None:
+            return colour
+        red, green, blue = colour.triplet
+        return self._colours.get((red, green, blue), colour)
 
 
 class Colourless(LineFilter):

@@ -60,6 +60,8 @@ def fit(text: str, width: int, *, is_number: bool = False) -> str:
 
 def wrap(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` cells, broken anywhere, as a payload must be."""
+    if text.isascii():
+        return [text[at : at + width] for at in range(0, len(text), width)] or [""]
     lines: list[str] = []
     line, length = "", 0
     for character in text:

@@ -1,6 +1,7 @@
 """What was sent, to whom, and how it went; newest first, as far back as one cares to scroll."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
@@ -59,6 +60,8 @@ class DeliveriesPane(PollingPane):
         self._is_following = False
         self._is_fetching = False
         self._is_anew = True
+        with suppress(InvalidError):  # one of an earlier session may no longer be understood
+            self._filter = parse(desk.deliveries_filter)
 
     def compose(self) -> ComposeResult:
         """The filter above, the list, the row's words below."""
@@ -253,6 +256,7 @@ class DeliveriesPane(PollingPane):
     def _restart(self) -> None:
         self.workers.cancel_group(self, "more")
         self._is_fetching = False
+        self.desk.deliveries_filter = self._filter.text
         self._deliveries = None
         self._next = None
         self.draw()

@@ -275,8 +275,8 @@ class IntegrationFormPane(Pane):
         self._before, self._is_conflict = found, False
         config = found.config_summary
         for name in ("label", "description"):
-            self._input(name).value = getattr(found, name)
-        self._input("key").value = found.integration_key
+            self._input(name).value = visible(getattr(found, name))
+        self._input("key").value = visible(found.integration_key)
         hint = f"{visible(config.webhook_host)}/…{visible(config.url_hint)}"
         self._input("url").placeholder = f"stays {hint} while this is empty"
         self._choices("scopes").tick_only(found.scopes)
@@ -303,7 +303,7 @@ class IntegrationFormPane(Pane):
         wanted: dict[str, Any] = {
             name: self._text(name)
             for name in ("label", "description")
-            if self._text(name) != getattr(before, name)
+            if self._text(name) != visible(getattr(before, name)).strip()
         }
         scopes = [Scope(one) for one in self._choices("scopes").ticked]
         if set(scopes) != set(before.scopes):

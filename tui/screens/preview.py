@@ -61,7 +61,11 @@ class PreviewPane(TextPane):
         preview = self._preview
         if preview is None:
             return [head, (), (Span(" -", "dim"),)]
-        lines: list[Line] = [head, (), (Span(f" {preview.method} to {preview.webhook_host}"),)]
+        lines: list[Line] = [
+            head,
+            (),
+            (Span(f" {visible(preview.method)} to {visible(preview.webhook_host)}"),),
+        ]
         for name, value in preview.headers.items():
             shown = wrap(f"{visible(name)}: {visible(value)}", max(10, width - 4))
             lines += [(Span(f"   {part}"),) for part in shown]

@@ -136,6 +136,8 @@ class Loopback:
     )
     is_ai_enabled: bool = False
     portfolio: Portfolio | None = None
+    preview: Preview | None = None
+    """Instead of an example made for the question."""
     replays: list[Replay] = field(default_factory=list[Replay])
     keys: list[KeyInfo] = field(default_factory=list[KeyInfo])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
@@ -192,9 +194,8 @@ class Loopback:
                     RotatedSecret(id=UUID(integration_id), version=4, signing_secret="whsec_new")
                 )
             case ["GET", "integrations", integration_id, "preview"]:
-                return reply(
-                    a_preview(UUID(integration_id), MessageType(asked.query["event_type"]))
-                )
+                event_type = MessageType(asked.query["event_type"])
+                return reply(self.preview or a_preview(UUID(integration_id), event_type))
             case ["GET", "success", "narrative"]:
                 return reply(self.narrative)
             case ["GET", "success", "narrative", "settings"]:

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from rich.cells import cell_len
 from textual.events import Key
 from textual.pilot import Pilot
 
 from tests.unit.tui.loopback import NOW
 from tui.app import Console
-from tui.settings import Server
+from tui.screens.pane import PollingPane
+from tui.settings import NO_WISHES, Server, Wishes
 
 SIZE = (80, 24)
 
@@ -26,6 +28,10 @@ class Screenful:
     def lines(self) -> list[str]:
         strips = self.console.screen._compositor.render_strips()
         return [strip.text.rstrip() for strip in strips]
+
+    def width_of(self, line: str) -> int:
+        """In cells."""
+        return cell_len(line)
 
     @property
     def text(self) -> str:
@@ -48,6 +54,14 @@ class Screenful:
         await asyncio.sleep(quiet_s)
         await self._pilot.pause()
 
+    async def has_data(self) -> None:
+        """Wait until the pane has what it asked for, if it asks."""
+        deadline = time.monotonic() + 15
+        while isinstance(pane := self.console.pane, PollingPane) and pane.data_at is None:
+            assert time.monotonic() < deadline, f"no data in {pane.id}"
+            await asyncio.sleep(0.01)
+        await self._pilot.pause()
+
     async def shows(self, *texts: str) -> None:
         """Wait until every text is on the screen."""
         deadline = time.monotonic() + 15
@@ -65,6 +79,7 @@ async def looking(
     key: str | None = "k1",
     size: tuple[int, int] = SIZE,
     home: Path = Path("/nonexistent"),
+    wishes: Wishes = NO_WISHES,
 ) -> AsyncGenerator[Screenful, None]:
     began = time.monotonic()
     console = Console(
@@ -74,6 +89,7 @@ async def looking(
         env={"XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)},
         interval_s=0.3,
         watch_s=0.02,
+        wishes=wishes,
     )
     async with console.run_test(size=size) as pilot:
         yield Screenful(console, pilot)

@@ -39,7 +39,7 @@ def test_without_any_there_is_none(tmp_path: Path) -> None:
     assert find_server({"XDG_CONFIG_HOME": str(tmp_path)}) is None
 
 
-@pytest.mark.parametrize("text", ["url = ", "key = 1", "\x00"])
+@pytest.mark.parametrize("text", ["url = ", "url = 1", "\x00"])
 def test_a_broken_file_is_named(text: str, tmp_path: Path) -> None:
     folder = tmp_path / "guardian"
     folder.mkdir()
