@@ -25,6 +25,7 @@ SLOWING_STATUSES = frozenset(
     }
 )
 TRIES_BEFORE_REJECTED = 3
+TRIES_BEFORE_A_CHAT_REJECTED = 1
 NOT_ACCEPTED = "not_accepted"
 LONGEST_UNASKED_SLOWDOWN = timedelta(minutes=5)
 
@@ -146,6 +147,7 @@ def judge(
     attempt_number: int,
     spread: float,
     schedule: Sequence[timedelta] = SCHEDULE,
+    tries_before_rejected: int = TRIES_BEFORE_REJECTED,
 ) -> Verdict:
     """Decide what one outcome means.
 
@@ -160,6 +162,7 @@ def judge(
         attempt_number: 1 for the first attempt.
         spread: random, 0 to 1; see `next_due`.
         schedule: the waits between attempts.
+        tries_before_rejected: after which a status that rejects the message is believed.
     """
     if outcome.fault is Fault.INTERNAL:
         at = next_due(1, ended_at=outcome.ended_at, spread=spread)
@@ -170,7 +173,8 @@ def judge(
             return Delivered()
     elif status == HTTPStatus.GONE:
         return Discard(DiscardReason.GONE, is_gone=True)
-    if outcome.is_rejected and attempt_number >= TRIES_BEFORE_REJECTED:
+    tries = TRIES_BEFORE_REJECTED if outcome.is_refused else tries_before_rejected
+    if outcome.is_rejected and attempt_number >= tries:
         return Discard(DiscardReason.REJECTED)
     due = next_due(attempt_number, ended_at=outcome.ended_at, spread=spread, schedule=schedule)
     slow_until = _slow_until(outcome, due) if status in SLOWING_STATUSES else None

@@ -23,7 +23,16 @@ from worker.delivery.breaker import State
 from worker.delivery.claim import Claim, Want, claim, look, outdated
 from worker.delivery.lane import START, Lane
 from worker.delivery.leases import Leases, shard_of
-from worker.delivery.outcome import Again, Discard, Fault, Outcome, RetryAt, judge
+from worker.delivery.outcome import (
+    TRIES_BEFORE_A_CHAT_REJECTED,
+    TRIES_BEFORE_REJECTED,
+    Again,
+    Discard,
+    Fault,
+    Outcome,
+    RetryAt,
+    judge,
+)
 from worker.delivery.pause import is_paused
 from worker.delivery.prepare import Destination, Due, Endpoint, UnsentReason, prepare, unsent_reason
 from worker.delivery.retry import SCHEDULE
@@ -484,6 +493,10 @@ class Pump:
             attempt_number=due.attempt_count + 1,
             spread=self._means.spread(),
             schedule=schedule,
+            # A chat's gateway is not in the midst of a deployment.
+            tries_before_rejected=TRIES_BEFORE_A_CHAT_REJECTED
+            if endpoint.shape.is_chat
+            else TRIES_BEFORE_REJECTED,
         )
         lane.learn(outcome, verdict)
         if isinstance(verdict, Discard) and verdict.is_gone:

@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
+from shared.contracts.words import EventType
 from tests.conftest import Clock
 from tests.receiver import Answer, Receiver
 from tests.unit.worker.conftest import Builder, Made, engine, eventually, make_leases
@@ -188,3 +190,17 @@ async def test_what_was_claimed_under_an_older_lease_is_not_sent(
 
     # The first was under way when the lease was lost: its outcome is refused, and it goes again.
     assert [body[-3:-2] for body in transport.bodies] == [b"0", b"0"]
+
+
+async def test_a_chat_that_rejects_a_message_is_asked_once(builder: Builder) -> None:
+    event = Path(__file__).parents[1] / "domain" / "golden" / "standard" / "test.json"
+    async with Receiver(400) as receiver:
+        made = await builder.integration(receiver.url)
+        await builder.change(made, "format = 'slack'")
+        [delivery_id] = await builder.deliveries(made, type=EventType.TEST)
+        await builder.owner.execute("UPDATE event SET body = $1", event.read_bytes())
+        async with engine(builder):
+            await eventually(builder.is_settled)
+
+    [attempt] = await builder.attempts(delivery_id)
+    assert (attempt["status"], attempt["reason"]) == ("discarded", "rejected")

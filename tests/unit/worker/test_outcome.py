@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.delivery.outcome import (
+    TRIES_BEFORE_A_CHAT_REJECTED,
     Again,
     Delivered,
     Discard,
@@ -69,6 +70,18 @@ def test_a_rejected_message_is_tried_three_times(status: int) -> None:
     assert isinstance(judge(_answer(status), attempt_number=1, spread=0.5), RetryAt)
     assert isinstance(judge(_answer(status), attempt_number=2, spread=0.5), RetryAt)
     assert judge(_answer(status), attempt_number=3, spread=0.5) == Discard(DiscardReason.REJECTED)
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_a_chat_that_rejects_a_message_is_believed_at_once(status: int) -> None:
+    verdict = judge(
+        _answer(status),
+        attempt_number=1,
+        spread=0.5,
+        tries_before_rejected=TRIES_BEFORE_A_CHAT_REJECTED,
+    )
+
+    assert verdict == Discard(DiscardReason.REJECTED)
 
 
 def test_a_2xx_whose_body_refuses_the_message_is_like_a_rejected_one() -> None:
