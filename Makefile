@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 # A mirror behind a company's own certificate authority is trusted as the system trusts it.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help up test check fix fuzz bench drills chaos setup lock
+.PHONY: help up test check fix fuzz bench drills chaos setup lock docs day
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,6 +51,12 @@ drills: .venv/.dev ## play crashes, outages, upgrades, restores on servers of it
 
 bench-tui: .venv/.dev ## measure the console through a real terminal, against its goals
 	@$(BIN)/python -m tests.bench_tui $(ARGS_BENCH)
+
+docs: .venv/.dev ## build the pages as a site in dist/site; a dead link fails it
+	$(BIN)/python -m tests.site dist/site
+
+day: .venv/.dev ## a day of 1,000,000 deliveries in some minutes, with retention; sizes, claims, memory
+	$(BIN)/python -m tests.drills.day $(ARGS_DAY)
 
 setup: .venv/.dev ## install everything, and the commit hooks where this is a git checkout
 	@[ ! -d .git ] || $(BIN)/prek install -q

@@ -20,6 +20,7 @@ from shared.contracts.words import Scope
 from shared.domain.addresses import EgressRules
 from shared.domain.signing import new_secret, sign
 from shared.runtime.integrations import Reach
+from tests.site.building import DeadLinks, build
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -135,3 +136,29 @@ def test_the_receivers_recipe_accepts_what_guardian_signs_and_nothing_else() -> 
     assert not is_from_guardian(secret, body + b" ", headers)
     other = "whsec_" + base64.b64encode(b"1" * 32).decode()
     assert not is_from_guardian(other, body, headers)
+
+
+def test_the_site_is_built_and_no_link_in_it_is_dead(tmp_path: Path) -> None:
+    pages = build(ROOT, tmp_path)
+
+    assert {"README.md", "docs/operations.md", "docs/api.md"} <= set(pages)
+    first = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<h1" in first
+    assert 'href="docs/operations.html' in first
+    routes = (tmp_path / "docs/api.html").read_text(encoding="utf-8")
+    assert "POST /api/guardian/meta/observations/readiness" in routes
+
+
+def test_a_dead_link_is_told_and_nothing_is_built(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/page.md").write_text("# A page\n\n[up](../README.md#no) [x](other.md)\n")
+    (tmp_path / "README.md").write_text("# Title\n\n[in](docs/page.md#a-page) [self](#title)\n")
+
+    with pytest.raises(DeadLinks) as refused:
+        build(tmp_path, tmp_path / "site")
+
+    assert refused.value.links == [
+        "docs/page.md: ../README.md#no: README.md has no such heading",
+        "docs/page.md: other.md: there is no such page or file",
+    ]
+    assert not (tmp_path / "site").exists()
