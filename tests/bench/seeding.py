@@ -70,15 +70,17 @@ class Seeder:
         await self.owner.executemany(_INTEGRATION, rows)
         return made
 
-    async def deliveries(self, integration_ids: Sequence[UUID], count: int) -> None:
-        """`count` events with one delivery each, dealt out to the integrations in turn."""
+    async def deliveries(
+        self, integration_ids: Sequence[UUID], count: int, *, at: datetime | None = None
+    ) -> None:
+        """`count` events with one delivery each, of now or of `at`, dealt out in turn."""
         await self.owner.execute(
             _DELIVERIES,
             self.tenant_id,
             list(integration_ids),
             self._made,
             count,
-            self._start_ms,
+            self._start_ms if at is None else round(at.timestamp() * 1000),
             BODY,
             str(EventType.READINESS_UPDATED),
         )

@@ -8,6 +8,7 @@ off in a year of months does so in a year of days.
 
 import argparse
 import asyncio
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from shared.data.storage import table_sizes
 from shared.domain.sealing import KeyRing
 from shared.domain.uuid7 import Ids
 from tests.bench.figures import percentile
-from tests.bench.seeding import Seeder, wake
+from tests.bench.seeding import Seeder, until_delivered, wake
 from tests.bench.stand import Bench, Stand, eventually, memory_mb, stand
 from tests.drills.stage import PEPPER, free_port
 from worker.delivery.claim import Want, claim
@@ -42,8 +43,16 @@ SIZE_GROWTH = 1.25
 LONGEST_S = 120.0
 
 
-async def play(stage: Stand, deliveries: int) -> bool:
-    """Play it and print each portion; whether everything levelled off."""
+async def play(stage: Stand, deliveries: int, *, seconds: float) -> bool:
+    """Play it and print each portion; whether everything levelled off.
+
+    Args:
+        stage: the servers.
+        deliveries: of the whole day.
+        seconds: after which no further portion is begun, once the first months have gone.
+    """
+    rows: list[dict[str, float]] = []
+    ends = perf_counter() + seconds
     began_at = datetime.now(UTC) - FORTNIGHT * (PORTIONS + 2)
     async with stage.database("day") as bench:
         await bench.owner.execute("SELECT guardian_make_partitions($1::date, 16)", began_at.date())
@@ -57,15 +66,21 @@ async def play(stage: Stand, deliveries: int) -> bool:
                 await open_pool(stage.servers.url("guardian_tests", "day"), size=2, name="day")
                 try:
                     pids = {"worker": worker.pid, "api": api.pid}
-                    rows = [
-                        await _portion(
-                            stage, bench, seeder, lanes,
-                            count=deliveries // PORTIONS,
-                            at=began_at + FORTNIGHT * number,
-                            pids=pids, api_url=api_url,
+                    for number in range(PORTIONS):
+                        if perf_counter() > ends and len(rows) > SETTLED_AFTER:
+                            break
+                        rows.append(
+                            await _portion(
+                                stage,
+                                bench,
+                                seeder,
+                                lanes,
+                                count=deliveries // PORTIONS,
+                                at=began_at + FORTNIGHT * number,
+                                pids=pids,
+                                api_url=api_url,
+                            )
                         )
-                        for number in range(PORTIONS)
-                    ]
                 finally:
                     await close_pool()
                     stage.end(api)
@@ -90,10 +105,7 @@ async def _portion(
     claims = await _claims(lanes, stage.ring)
     await wake(stage.servers.redis_url, lanes)
 
-    async def all_are_delivered() -> bool:
-        return await seeder.delivered() >= before + count
-
-    await eventually(all_are_delivered, "the portion is delivered", within_s=LONGEST_S)
+    await until_delivered(seeder, before + count, deadline_s=LONGEST_S)
     elapsed = perf_counter() - began
     for _ in range(CLAIMS):
         await asyncio.to_thread(_scrape, api_url)
@@ -125,19 +137,20 @@ async def _claims(lanes: Sequence[UUID], ring: str) -> list[float]:
     taken: list[float] = []
     for lane in list(lanes)[:CLAIMS]:
         began = perf_counter()
-        await claim(
+        async with claim(
             [Want(lane, START, 32)],
             known={},
             busy=[],
             now=_now(),
             ring=opened,
             user_agent="day",
-        )
+        ):
+            pass
         taken.append(perf_counter() - began)
     return taken
 
 
-async def _api(stage: Stand) -> tuple[object, str]:
+async def _api(stage: Stand) -> tuple[subprocess.Popen[str], str]:
     port = free_port()
     env = {
         "DATABASE_URL": stage.servers.url("guardian_api", "day"),
@@ -169,6 +182,7 @@ def _judge(rows: Sequence[dict[str, float]]) -> bool:
     """Print how each figure at the end compares with the one once the first months had gone."""
     early, late = rows[SETTLED_AFTER : SETTLED_AFTER + 4], rows[-4:]
     holds = True
+    print(f"{len(rows)} of {PORTIONS} portions; from the ninth on, and at the end:")
     for name in rows[0]:
         before, after = (median(row[name] for row in part) for part in (early, late))
         bound = MEMORY_GROWTH if name.endswith("_rss") else SIZE_GROWTH
@@ -189,9 +203,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the day; 1 when something grows on and on."""
     parser = argparse.ArgumentParser(prog="python -m tests.drills.day", description=__doc__)
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=900, help="at most (%(default)s)")
     options = parser.parse_args(arguments)
     with stand() as servers:
-        return 0 if asyncio.run(play(servers, options.deliveries)) else 1
+        is_flat = asyncio.run(play(servers, options.deliveries, seconds=options.seconds))
+    return 0 if is_flat else 1
 
 
 if __name__ == "__main__":
