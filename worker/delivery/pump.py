@@ -40,8 +40,8 @@ from worker.delivery.send import Transport
 from worker.delivery.settle import Record, attempted, settle, unsent
 
 LANES_PER_CLAIM = 64
-SMALLEST_ROOM = 32
-LARGEST_ROOM = 512
+SMALLEST_ROOM = 8
+LARGEST_ROOM = 128
 SETTLE_BATCH = 256
 UNSETTLED = 512
 """Outcomes not written down yet, at which nothing more is sent: a crash would repeat them all."""
