@@ -22,6 +22,8 @@ _RESERVED = frozenset(
         "keep-alive",
         "set-cookie",
         "te",
+        "traceparent",
+        "tracestate",
         "trailer",
         "transfer-encoding",
         "upgrade",

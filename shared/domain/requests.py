@@ -9,6 +9,8 @@ from shared.domain.credentials import Credentials
 RESERVED_HEADERS = frozenset(
     {
         "content-type",
+        "traceparent",
+        "tracestate",
         "user-agent",
         "webhook-id",
         "webhook-timestamp",

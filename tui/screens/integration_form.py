@@ -350,6 +350,8 @@ class IntegrationFormPane(Pane):
         lost = [name for name in names if name.lower() not in typed]
         if config.auth_kind is not AuthKind.NONE and not self._text("auth"):
             lost.append(f"its {config.auth_kind} authorisation")
+        if config.client_certificate is not None:
+            lost.append("its client certificate")
         return lost
 
     def _headers(self, name: str) -> dict[str, str]:
