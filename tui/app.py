@@ -223,7 +223,7 @@ class Console(App[None]):
         if not self.is_headless:
             stop_on_signals(lambda code: self.exit(return_code=code))
             end_with_terminal()
-            self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
+            self.app_resume_signal.subscribe(self, self._come_back)
         self.set_interval(1.0, self._tick)
         await self._open(self._first)
 
@@ -371,6 +371,10 @@ class Console(App[None]):
     def action_refetch(self) -> None:
         """Ask now."""
         self.pane.anew()
+
+    def _come_back(self, _app: App[object]) -> None:
+        """The shell has written over the screen meanwhile."""
+        self.action_redraw()
 
     def action_redraw(self) -> None:
         """Write every cell anew, whatever the terminal may show."""

@@ -75,18 +75,19 @@ def _typed(office: Office, console: Watched, key: str) -> Echo | None:
 
 
 def _number(office: Office) -> list[float]:
-    """The readiness score changes by a point, and whatever else follows from it."""
+    """The readiness score changes by a point, and nobody is sent anything for it."""
     sizes: list[float] = []
+    office.run(office.owner.execute("UPDATE integration SET is_enabled = false"))
     with office.console(size=LARGE) as console:
         console.shows(DATA)
         for score in (73, 74, 75, 76, 72):
             console.settle(quiet_s=0.4)
             before = console.size
             office.observe_now(score)
-            console.press("\x12")
             console.shows(f"{score}.0", timeout_s=10)
             console.settle(quiet_s=0.2)
             sizes.append(console.size - before)
+    office.run(office.owner.execute("UPDATE integration SET is_enabled = true"))
     return sizes
 
 

@@ -13,7 +13,7 @@ from tui.text import Span
 from tui.widgets.rows import Column, Row, Rows
 
 TIMES = 1_000
-TOGGLES = 25
+TOGGLES = 10
 
 
 async def until(is_so: Callable[[], bool]) -> None:
