@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -30,6 +31,8 @@ from tui.widgets.lines import Lines
 from tui.widgets.rows import Column, Row, Rows
 
 PAGE = 100
+MOST_ROWS = 2_000
+"""Kept while somebody reads the newest page; who reads further down keeps what was fetched."""
 FOLLOW_S = 1.0
 COLUMNS = (
     Column("Time UTC", 11),
@@ -88,6 +91,9 @@ class DeliveriesPane(PollingPane):
         self._integration_id = integration_id
         known = None if is_anew else self._deliveries
         self._deliveries, self._next = merged(known, self._next, page)
+        if len(self._deliveries) > MOST_ROWS and self._reads_newest(page):
+            # What has scrolled past is fetched again by whoever goes down to it.
+            self._deliveries, self._next = list(page.items), page.next_cursor
 
     def take_keys(self) -> None:
         """The list gets the keys."""
@@ -115,7 +121,8 @@ class DeliveriesPane(PollingPane):
         """Draw the list, its filter, and the words on its row."""
         now = self.desk.clock()
         known = self._deliveries
-        rows = None if known is None else [_row(one, now) for one in known]
+        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        rows = None if known is None else [_row(one, day) for one in known]
         self.query_one(Rows).show(rows, is_stale=self.is_stale)
         if self._is_following and rows:
             self.query_one(Rows).action_jump(0)
@@ -270,6 +277,10 @@ class DeliveriesPane(PollingPane):
         self._prompt.display = is_shown
         self.query_one("#deliveries-filter", Lines).display = not is_shown
 
+    def _reads_newest(self, page: Page[Delivery]) -> bool:
+        selected = self.query_one(Rows).selected
+        return selected is None or any(str(one.id) == selected for one in page.items)
+
     def _chosen(self) -> Delivery | None:
         selected = self.query_one(Rows).selected
         return next((one for one in self._deliveries or () if str(one.id) == selected), None)
@@ -314,18 +325,20 @@ class DeliveriesPane(PollingPane):
         return "Nothing matches. esc clears the filter."
 
 
-def _row(delivery: Delivery, now: datetime) -> Row:
+@lru_cache(2 * MOST_ROWS)
+def _row(delivery: Delivery, day: datetime) -> Row:
+    """The row, made once for each state of a delivery; `day` is the present one."""
     reason = delivery.reason or delivery.error_class
     return Row(
         id=str(delivery.id),
         cells=(
-            Span(short_at(delivery.created_at, now), "dim"),
+            Span(short_at(delivery.created_at, day), "dim"),
             delivery_mark(delivery.status),
             Span(delivery.event_type),
             Span(visible(delivery.integration_key)),
             Span(NONE if delivery.status_code is None else str(delivery.status_code)),
             Span(number(delivery.attempt_count)),
-            Span(short_at(delivery.next_attempt_at, now), "dim"),
+            Span(short_at(delivery.next_attempt_at, day), "dim"),
             Span(words(reason) if reason else NONE, "dim"),
         ),
     )

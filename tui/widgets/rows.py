@@ -89,7 +89,7 @@ class Rows(ScrollView, can_focus=True):
         """Another row is under the cursor."""
 
     class EndReached(Message):
-        """The cursor stands on the last row: time to fetch more."""
+        """The cursor is within a screenful of the last row: time to fetch more."""
 
     def __init__(self, columns: tuple[Column, ...], *, id: str) -> None:
         """Name the columns; start empty."""
@@ -241,7 +241,7 @@ class Rows(ScrollView, can_focus=True):
             else:
                 self.refresh()
             self.post_message(self.Moved())
-        if place >= last >= 0:
+        if place + self.size.height >= last >= 0:
             self.post_message(self.EndReached())
 
     def _region_of(self, place: int) -> Region:
