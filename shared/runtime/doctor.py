@@ -38,6 +38,7 @@ MAX_LAG = timedelta(minutes=10)
 LARGEST_SHOWN = 4
 DEAD_ROWS_ALLOWED = 50_000
 RETIREMENT_WARNING = timedelta(days=30)
+CERTIFICATE_WARNING = timedelta(days=14)
 
 UNFORCED_TABLES = """
 SELECT c.relname::text AS name FROM pg_class c
@@ -87,6 +88,13 @@ SEALED_BY_THE_RING = """
 SELECT count(*) FROM integration
 WHERE deleted_at IS NULL AND 'v1.'::bytea IN
   (substr(sealed_config, 1, 3), substr(sealed_secret, 1, 3), substr(sealed_previous_secret, 1, 3))
+"""
+
+CERTIFICATES = """
+SELECT count(*) AS count, count(*) FILTER (WHERE certificate_expires_at < now() + $1) AS ending,
+  min(certificate_expires_at) AS first_end
+FROM integration
+WHERE deleted_at IS NULL AND is_enabled AND certificate_expires_at IS NOT NULL
 """
 
 
@@ -149,6 +157,7 @@ async def diagnose(env: Mapping[str, str]) -> list[Check]:
             checks.append(await _row_security(connection))
             await connection.execute(f"SET ROLE {OPERATOR_ROLE}")
             checks.append(await _seals(connection, env))
+            checks.append(await _certificates(connection))
             checks.append(await _worker(connection))
             checks.append(await _queue(connection))
             checks.append(await _storage(connection))
@@ -289,6 +298,19 @@ async def _seals(connection: Connection, env: Mapping[str, str]) -> Check:
         detail = f"{old} seals are of an older key, {direct} integrations have no tenant's key yet."
         return Check(name="seals", ok=True, detail=detail, remedy="Run `guardian rotate-secrets`.")
     return Check(name="seals", ok=True, detail="The first key of the ring alone opens everything.")
+
+
+async def _certificates(connection: Connection) -> Check:
+    """Whether a client certificate ends soon: from then on its receiver refuses everything."""
+    row = await connection.fetchrow(CERTIFICATES, CERTIFICATE_WARNING)
+    if row is None or not row["count"]:
+        return Check(name="certificates", ok=True, detail="No client certificate is in use.")
+    return Check(
+        name="certificates",
+        ok=not row["ending"],
+        detail=f"{row['count']} client certificates; the first ends {row['first_end']:%Y-%m-%d}.",
+        remedy="Give those integrations new certificates." if row["ending"] else "",
+    )
 
 
 async def _worker(connection: Connection) -> Check:

@@ -1,6 +1,6 @@
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -41,6 +41,7 @@ async def test_a_system_with_a_worker_is_well(env: dict[str, str], owner: Connec
         "migrations",
         "row-security",
         "seals",
+        "certificates",
         "worker",
         "queue",
         "storage",
@@ -157,6 +158,31 @@ async def test_an_old_due_delivery_is_noticed(
 
     assert not queue.ok
     assert queue.detail.startswith("1 deliveries are due, the oldest for 66")
+
+
+@pytest.mark.parametrize(("days", "is_well"), [(13, False), (15, True), (-1, False)])
+async def test_a_client_certificate_that_ends_soon_is_noticed(
+    *, env: dict[str, str], owner: Connection, tenant: UUID, days: int, is_well: bool
+) -> None:
+    ends_at = datetime.now(UTC) + timedelta(days=days)
+    await owner.execute(
+        """
+        INSERT INTO integration (tenant_id, id, integration_key, label, description, is_enabled,
+          scopes, format, signature, webhook_host, url_hint, headers, secret_header_names,
+          auth_kind, sealed_config, sealed_secret, created_at, updated_at,
+          certificate_fingerprint, certificate_expires_at)
+        VALUES ($1, gen_random_uuid(), 'bi', 'BI', '', true, '{readiness}', 'standard', 'v1', 'bi',
+          'aaaa', '{}', '{}', 'none', '', '', now(), now(), 'ab', $2)
+        """,
+        tenant,
+        ends_at,
+    )
+
+    certificates = await _check(env, "certificates")
+
+    assert certificates.ok == is_well
+    assert certificates.detail == f"1 client certificates; the first ends {ends_at:%Y-%m-%d}."
+    assert bool(certificates.remedy) != is_well
 
 
 @pytest.mark.parametrize(
