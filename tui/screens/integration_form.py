@@ -19,7 +19,7 @@ from shared.contracts.integrations import (
     NewIntegration,
 )
 from shared.contracts.templates import Template
-from shared.contracts.words import AuthKind, PayloadFormat, Scope
+from shared.contracts.words import AuthKind, Digest, PayloadFormat, Scope
 from shared.errors import AddressRefusedError, GuardianError, InvalidError, VersionMismatchError
 from tui.desk import Desk
 from tui.keys import bindings
@@ -316,7 +316,7 @@ class IntegrationFormPane(Pane):
         return IntegrationChange(**wanted)
 
     def _config(self, before: Integration | None) -> IntegrationConfig:
-        """How it is sent; what a form cannot show, a template and a subject, stays."""
+        """How it is sent; what a form cannot show, from a template to a rate, stays."""
         kept = before.config_summary if before else None
         ticked = self._choices("format").ticked
         template = kept.template if kept and not ticked else None
@@ -329,6 +329,10 @@ class IntegrationFormPane(Pane):
             secret_headers=self._headers("secret_headers"),
             auth=self._auth(),
             signature=self._choices("signature").ticked[0],
+            digest=kept.digest if kept and ticked == (str(kept.format),) else Digest.OFF,
+            ordered=kept is not None and kept.ordered,
+            rate_per_second=kept.rate_per_second if kept else None,
+            retry_schedule=kept.retry_schedule if kept else None,
         )
 
     def _values_of_config(self, before: Integration | None = None) -> tuple[object, ...]:

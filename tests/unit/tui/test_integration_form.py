@@ -111,7 +111,12 @@ async def test_a_config_that_would_drop_what_is_sealed_is_asked_about() -> None:
     async with serving() as server:
         one = an_integration()
         config = msgspec.structs.replace(
-            one.config_summary, secret_header_names=["x-api-key"], auth_kind=AuthKind.BEARER
+            one.config_summary,
+            secret_header_names=["x-api-key"],
+            auth_kind=AuthKind.BEARER,
+            ordered=True,
+            rate_per_second=2.5,
+            retry_schedule=[5, 60],
         )
         server.integrations = [msgspec.structs.replace(one, config_summary=config)]
         server.deliveries = [a_delivery(one)]
@@ -132,6 +137,8 @@ async def test_a_config_that_would_drop_what_is_sealed_is_asked_about() -> None:
     assert change.config is not msgspec.UNSET
     assert change.config.webhook_url == "https://new.example.com"
     assert change.config.format is PayloadFormat.STANDARD
+    assert (change.config.ordered, change.config.rate_per_second) == (True, 2.5)
+    assert change.config.retry_schedule == [5, 60]
 
 
 async def test_the_last_switch_is_undone_by_a_key() -> None:
