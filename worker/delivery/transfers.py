@@ -38,6 +38,10 @@ class Transfers:
         self._is_kicked = False
         self._is_closed = False
 
+    def fileno(self) -> int:
+        """The descriptor that is readable as long as a socket has something to say."""
+        return self._epoll.fileno()
+
     async def perform(self, handle: pycurl.Curl) -> int:
         """Wait until the transfer of `handle` has ended and give libcurl's code, 0 for success.
 
@@ -49,7 +53,7 @@ class Transfers:
         """
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._epoll.fileno(), self._on_events)
+            self._loop.add_reader(self.fileno(), self._on_events)
         future: asyncio.Future[int] = self._loop.create_future()
         self._multi.add_handle(handle)
         self._futures[handle] = future
@@ -73,7 +77,7 @@ class Transfers:
         self._futures.clear()
         self._multi.close()
         if self._loop is not None:
-            self._loop.remove_reader(self._epoll.fileno())
+            self._loop.remove_reader(self.fileno())
         self._epoll.close()
 
     # What libcurl asks for.
