@@ -591,6 +591,26 @@ async def test_five_days_of_failure_end_with_a_disabled_integration(
     assert [row["attempt_count"] for row in await builder.due() if not row["attempt_count"]] == [0]
 
 
+async def test_a_third_worker_takes_its_share_while_deliveries_move(builder: Builder) -> None:
+    async with Receiver(otherwise=Answer(after_s=0.01)) as receiver:
+        made = [await builder.integration(receiver.url, shard=shard) for shard in range(0, 64, 4)]
+        await builder.deliveries(*made, count=40)
+        async with (
+            engine(builder, lease_s=3) as first,
+            engine(builder, lease_s=3) as second,
+            engine(builder, lease_s=3) as third,
+        ):
+            await eventually(lambda: 18 <= len(third.leases.working_shards()) <= 22)
+            for other in (first, second):
+                await eventually(lambda other=other: len(other.leases.working_shards()) <= 22)
+            await eventually(builder.is_settled, deadline_s=20)
+
+    counts = Counter(
+        (one.webhook_id, one.headers["webhook-signature"]) for one in receiver.received
+    )
+    assert len(counts) == len(receiver.received) == 16 * 40
+
+
 async def test_what_a_crash_could_repeat_is_bounded_however_long_nothing_can_be_written(
     builder: Builder,
 ) -> None:
