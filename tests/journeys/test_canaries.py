@@ -4,12 +4,13 @@ import asyncio
 import re
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trustme
 
 from shared.data.connection import Connection
@@ -51,8 +52,19 @@ def _path(response: httpx.Response) -> str:
     return response.request.url.path
 
 
+@pytest.fixture
+async def collector() -> AsyncGenerator[Receiver]:
+    """Where traces go."""
+    async with Receiver() as receiver:
+        yield receiver
+
+
 async def test_no_secret_is_seen_anywhere_but_in_the_answer_that_makes_it(
-    system: System, owner: Connection, database: Database, figure: Callable[[str], None]
+    system: System,
+    owner: Connection,
+    database: Database,
+    collector: Receiver,
+    figure: Callable[[str], None],
 ) -> None:
     system.env |= {
         "GUARDIAN_LOG_LEVEL": "debug",
@@ -60,6 +72,7 @@ async def test_no_secret_is_seen_anywhere_but_in_the_answer_that_makes_it(
         "ANTHROPIC_API_KEY": PLANTED["model's key"],
         "GUARDIAN_AI_BASE_URL": "http://127.0.0.1:9",
         "GUARDIAN_WORKER_METRICS_PORT": str(_free_port()),
+        "GUARDIAN_TRACES_URL": collector.url,
     }
     await _restart_api(system)
     system.start("worker")
@@ -98,7 +111,8 @@ async def test_no_secret_is_seen_anywhere_but_in_the_answer_that_makes_it(
         "backup": await asyncio.to_thread(_dumped, database.owner_url),
     }
     for process in list(system.running):
-        system.stop(process)
+        await asyncio.to_thread(system.stop, process)
+    places["traces"] = "".join(one.body.decode() for one in collector.received)
     places["logs"] = await asyncio.to_thread(Path(system.log.name).read_text, encoding="utf-8")
 
     assert [name for name, text in places.items() if not text] == []
