@@ -53,6 +53,7 @@ async def measure(stand: Stand, *, rounds: int, size: Size) -> list[Figure]:
         Case(f"a backlog of {backlog:,}, 50 ms each", path="wait/50", count=1, backlog=backlog),
         Case(f"a backlog of {backlog:,}, answered at once", path="ok", count=1, backlog=backlog),
     ]
+    cases = size.pick(tiny=cases[-1:], usual=cases, full=cases)
     async with stand.database("fairness") as bench:
         with stand.receiver(plain=LANES) as good, stand.receiver(plain=HANGING) as bad:
             for case in (alone, *cases):

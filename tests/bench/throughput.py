@@ -42,7 +42,8 @@ async def measure(stand: Stand, *, rounds: int, size: Size) -> list[Figure]:
     schemes = ("plain", "tls")
     engine = {scheme: Series() for scheme in schemes}
     alone = {scheme: Series() for scheme in schemes}
-    naive = {at_once: Series() for at_once in NAIVE_AT_ONCE}
+    at_once_each = size.pick(tiny=NAIVE_AT_ONCE[:1], usual=NAIVE_AT_ONCE, full=NAIVE_AT_ONCE)
+    naive = {at_once: Series() for at_once in at_once_each}
     wal: list[float] = []
     async with stand.database("throughput") as bench:
         with stand.receiver(plain=LANES, tls=LANES) as ports:
