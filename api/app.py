@@ -17,7 +17,7 @@ from litestar.types import ControllerRouterHandler
 from redis.asyncio import Redis
 
 from api.answer_headers import complete_headers
-from api.authentication import Authentication, Authenticator
+from api.authentication import Authentication, Authenticator, EndedKeys
 from api.bodies import MAXIMUM_BYTES, JsonRequest
 from api.controllers.audit import AuditController
 from api.controllers.catalog import CatalogController
@@ -171,11 +171,17 @@ def create_app(
         },
         middleware=[
             DefineMiddleware(
-                Authentication, authenticator=authenticator, budgets=budgets, limits=limits
+                Authentication,
+                authenticator=authenticator,
+                budgets=budgets,
+                limits=limits,
+                recorder=EndedKeys(
+                    Budgets(redis, monotonic=monotonic, window_s=3600), clock=clock, ids=ids
+                ),
             )
         ],
         exception_handlers={Exception: refuse, HTTPException: refuse},
-        after_exception=[RefusalRecorder(clock=clock, ids=ids)],
+        after_exception=[RefusalRecorder(clock=clock, ids=ids, budgets=budgets)],
         before_send=[complete_headers],
         on_shutdown=[rest],
         request_class=JsonRequest,

@@ -12,14 +12,18 @@ from uuid import UUID
 
 from litestar.connection import ASGIConnection
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from api.principal import Principal
 from api.rate_limits import Budgets, Limits, site_of
+from api.request_ids import request_id
+from api.services.audit import Witness, record_refusal
 from shared.data.api_keys import StoredKey, find_key, touch_key
+from shared.data.audit import Act, Actor
 from shared.data.session import operating
 from shared.domain import api_keys
-from shared.errors import UnauthenticatedError, UnavailableError
+from shared.domain.uuid7 import Ids
+from shared.errors import RateLimitedError, UnauthenticatedError, UnavailableError
 
 REMEMBERED_FOR = timedelta(seconds=5)
 REMEMBERED_KEYS = 10_000
@@ -27,6 +31,15 @@ USE_IS_NOTED_EVERY = timedelta(hours=1)
 
 OPEN = "is_open"
 """A route whose `opt` sets this asks for no key."""
+
+
+class EndedKeyError(UnauthenticatedError):
+    """The key was good once."""
+
+    def __init__(self, detail: str, *, key: StoredKey) -> None:
+        """Say how it ended, and remember which it was."""
+        super().__init__(detail)
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +79,9 @@ class Authenticator:
         else:
             key = known.key
         if key.revoked_at is not None:
-            raise UnauthenticatedError("This key was revoked.")
+            raise EndedKeyError("This key was revoked.", key=key)
         if key.expires_at is not None and key.expires_at <= now:
-            raise UnauthenticatedError("This key has expired.")
+            raise EndedKeyError("This key has expired.", key=key)
         return Principal(key_id=key.id, role=key.role, tenant_id=key.tenant_id, label=key.label)
 
     def knows(self, text: str) -> bool:
@@ -117,17 +130,54 @@ class Authenticator:
         task.add_done_callback(self._noting.discard)
 
 
+class EndedKeys:
+    """Records that somebody still uses a key that ended: it may have been stolen."""
+
+    def __init__(self, budgets: Budgets, *, clock: Callable[[], datetime], ids: Ids) -> None:
+        """Record once in a window of `budgets` for each key."""
+        self._budgets = budgets
+        self._clock = clock
+        self._ids = ids
+
+    async def record(self, key: StoredKey, scope: Scope) -> None:
+        """Add a row to the audit of the key's tenant, or of the operators."""
+        witness = Witness(
+            actor=Actor(kind="key", label=key.label, id=key.id),
+            request_id=request_id(scope),
+            clock=self._clock,
+            ids=self._ids,
+        )
+        code = "key_expired" if key.revoked_at is None else "key_revoked"
+        try:
+            await self._budgets.spend(f"ended:{key.id}", 1)
+            await record_refusal(
+                Act("key.use", "key", str(key.id)),
+                code=code,
+                witness=witness,
+                tenant_id=key.tenant_id,
+            )
+        except (RateLimitedError, UnavailableError):
+            pass  # it was recorded a while ago, or cannot be now
+
+
 class Authentication(AbstractAuthenticationMiddleware):
     """Puts the principal on every request whose route asks for a key."""
 
     def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, budgets: Budgets, limits: Limits
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        budgets: Budgets,
+        limits: Limits,
+        recorder: EndedKeys,
     ) -> None:
         """Ask `authenticator` about every key, and `budgets` whether it may ask at all."""
         super().__init__(app, exclude_from_auth_key=OPEN, exclude_http_methods=[])
         self._authenticator = authenticator
         self._budgets = budgets
         self._limits = limits
+        self._recorder = recorder
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
@@ -143,11 +193,13 @@ class Authentication(AbstractAuthenticationMiddleware):
         kind, _, text = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not text.strip():
             raise UnauthenticatedError
-        principal = await self._recognise(text.strip(), failures=f"failures:{site}")
+        principal = await self._recognise(
+            text.strip(), connection.scope, failures=f"failures:{site}"
+        )
         await self._budgets.spend(f"key:{principal.key_id}", self._limits.per_key)
         return AuthenticationResult(user=principal, auth=None)
 
-    async def _recognise(self, text: str, *, failures: str) -> Principal:
+    async def _recognise(self, text: str, scope: Scope, *, failures: str) -> Principal:
         """Keys that fail cost their address more; one that was good before is heard all the same.
 
         Otherwise whoever shares an address with an attacker would be locked out.
@@ -156,7 +208,9 @@ class Authentication(AbstractAuthenticationMiddleware):
             self._budgets.refuse_spent(failures)
         try:
             return await self._authenticator.recognise(text)
-        except UnauthenticatedError:
+        except UnauthenticatedError as error:
+            if isinstance(error, EndedKeyError):
+                await self._recorder.record(error.key, scope)
             await self._budgets.spend(failures, self._limits.failures)
             raise
 

@@ -10,14 +10,20 @@ from litestar.types import Scope
 
 from api.principal import Principal
 from api.problems import refusal_of
+from api.rate_limits import Budgets
 from api.request_ids import request_id
 from api.services.audit import Witness, record_refusal
 from shared.data.audit import Act, Actor
 from shared.domain.uuid7 import Ids
-from shared.errors import UnavailableError
+from shared.errors import RateLimitedError, UnavailableError
 
 ACTION = "action"
 """A handler whose `opt` names an action, such as `key.create`, has its refusals recorded."""
+
+RECORDED = 60
+"""Refusals of one key that are recorded in a minute: a flood must not fill the disk."""
+
+LONGEST_TARGET = 100
 
 log = logging.getLogger("guardian.api")
 
@@ -33,10 +39,11 @@ def witness_of(
 class RefusalRecorder:
     """An `after_exception` hook."""
 
-    def __init__(self, *, clock: Callable[[], datetime], ids: Ids) -> None:
-        """Stamp the rows by `clock` and `ids`."""
+    def __init__(self, *, clock: Callable[[], datetime], ids: Ids, budgets: Budgets) -> None:
+        """Stamp the rows by `clock` and `ids`; let `budgets` bound how many a key may cause."""
         self._clock = clock
         self._ids = ids
+        self._budgets = budgets
 
     async def __call__(self, error: Exception, scope: Scope) -> None:
         """Record what a known caller tried and may not, or cannot."""
@@ -51,11 +58,14 @@ class RefusalRecorder:
         act = Act(
             action=action,
             target_kind=action.partition(".")[0],
-            target_id=next((str(value) for value in parameters.values()), ""),
+            target_id=next((str(value) for value in parameters.values()), "")[:LONGEST_TARGET],
         )
         tenant_id = cast("UUID | None", scope["state"].get("tenant_id", principal.tenant_id))
         witness = witness_of(scope, principal, clock=self._clock, ids=self._ids)
         try:
+            await self._budgets.spend(f"refusals:{principal.key_id}", RECORDED)
             await record_refusal(act, code=refusal.code, witness=witness, tenant_id=tenant_id)
+        except RateLimitedError:
+            log.debug("refused once more, and not recorded", extra={"action": action})
         except UnavailableError:
             log.warning("a refusal could not be recorded", extra={"action": action})

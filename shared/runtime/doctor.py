@@ -46,7 +46,11 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND NOT c.relispartition
   AND EXISTS (SELECT FROM pg_attribute a
     WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped)
-  AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+  AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+    AND EXISTS (SELECT FROM pg_policies p WHERE p.tablename = c.relname)
+    AND NOT EXISTS (SELECT FROM pg_policies p WHERE p.tablename = c.relname
+      AND (p.with_check IS DISTINCT FROM p.qual
+        OR ('guardian_api' = ANY (p.roles) AND p.qual NOT LIKE '%guardian.tenant_id%'))))
 ORDER BY 1
 """
 TENANT_TABLES = """
@@ -55,6 +59,11 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
   AND NOT c.relispartition
   AND EXISTS (SELECT FROM pg_attribute a
     WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped)
+"""
+AUDIT_EDITORS = """
+SELECT role FROM unnest(ARRAY['guardian_api', 'guardian_operator', 'guardian_worker']) AS role
+WHERE has_table_privilege(role, 'audit', 'UPDATE, DELETE, TRUNCATE')
+  OR has_any_column_privilege(role, 'audit', 'UPDATE')
 """
 # A partition asked directly does not apply its parent's policies, so nobody may ask it.
 OPEN_PARTITIONS = """
@@ -155,6 +164,7 @@ async def diagnose(env: Mapping[str, str]) -> list[Check]:
         checks.append(migrations)
         if migrations.ok:
             checks.append(await _row_security(connection))
+            checks.append(await _record(connection))
             await connection.execute(f"SET ROLE {OPERATOR_ROLE}")
             checks.append(await _seals(connection, env))
             checks.append(await _certificates(connection))
@@ -310,6 +320,20 @@ async def _certificates(connection: Connection) -> Check:
         ok=not row["ending"],
         detail=f"{row['count']} client certificates; the first ends {row['first_end']:%Y-%m-%d}.",
         remedy="Give those integrations new certificates." if row["ending"] else "",
+    )
+
+
+async def _record(connection: Connection) -> Check:
+    able = [row["role"] for row in await connection.fetch(AUDIT_EDITORS)]
+    return Check(
+        name="record",
+        ok=not able,
+        detail=f"The audit can be altered by {', '.join(able)}."
+        if able
+        else "The audit can be added to, and by nobody altered.",
+        remedy="REVOKE UPDATE, DELETE, TRUNCATE ON audit from whom it was granted to by hand."
+        if able
+        else "",
     )
 
 

@@ -40,6 +40,7 @@ async def test_a_system_with_a_worker_is_well(env: dict[str, str], owner: Connec
         "roles",
         "migrations",
         "row-security",
+        "record",
         "seals",
         "certificates",
         "worker",
@@ -52,6 +53,35 @@ async def test_a_system_with_a_worker_is_well(env: dict[str, str], owner: Connec
     assert re.fullmatch(
         "Partitions are ready for [1-9].* months after this one.", told["partitions"]
     )
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "GRANT UPDATE (outcome) ON audit TO guardian_api",
+        "GRANT DELETE ON audit TO guardian_worker",
+    ],
+)
+async def test_a_record_that_could_be_altered_is_noticed(
+    env: dict[str, str], owner: Connection, spoilt: str
+) -> None:
+    await owner.execute(spoilt)
+
+    [record] = [one for one in await diagnose(env) if one.name == "record"]
+
+    assert not record.ok
+    assert "can be altered by guardian_" in record.detail
+
+
+async def test_a_policy_that_lets_every_tenant_see_is_noticed(
+    env: dict[str, str], owner: Connection
+) -> None:
+    await owner.execute("ALTER POLICY guardian_api ON observation USING (true) WITH CHECK (true)")
+
+    [found] = [one for one in await diagnose(env) if one.name == "row-security"]
+
+    assert not found.ok
+    assert "observation" in found.detail
 
 
 @pytest.mark.parametrize("seconds_ago", [None, 90])
