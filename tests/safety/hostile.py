@@ -320,7 +320,8 @@ class Attacker:
             return made
         if isinstance(value, list) and value and dice.random() < 0.7:
             items = cast("list[Any]", value)
-            return [self._spoilt(items[0], mark), *items[1:]] * dice.choice([1, 1, 2, 500])
+            many = dice.choice([1, 1, 2, 200]) if len(items) <= 2 else 1
+            return [self._spoilt(items[0], mark), *items[1:]] * many
         return self._text(mark) if dice.random() < 0.5 else dice.choice(VALUES)
 
     def _text(self, mark: str) -> str:
