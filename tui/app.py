@@ -584,11 +584,9 @@ class Console(App[None]):
         name = visible(
             self.desk.tenant_name or (urlsplit(client.base_url).netloc if client else "")
         )
-        chip = (
-            f" {fit(name, min(cell_len(name), 32 if width >= WIDE else width // 8))} "
-            if name
-            else ""
-        )
+        share = 12 if self.desk.is_operator else 8
+        room = 32 if width >= WIDE else width // share
+        chip = f" {fit(name, min(cell_len(name), room))} " if name else ""
         if current in ALONE:
             left = (Span(chip, "reverse"), Span(" Guardian", "bold"))
             return between(left, (self._link_word(current), Span(" ")), width)

@@ -101,7 +101,7 @@ class KeysPane(PollingPane):
         prefix = visible(chosen.prefix)
         self.tell(
             typed_to_confirm(
-                f"Revoke {visible(chosen.label, limit=40)} for good? Type {prefix}:",
+                f"Type {prefix} to revoke {visible(chosen.label, limit=40)}:",
                 prefix,
                 lambda: self._revoke(chosen),
                 lambda why: self.tell(Said(why, "")),

@@ -153,7 +153,7 @@ class IntegrationsPane(PollingPane):
         chosen = self._chosen()
         if chosen is not None:
             key = visible(chosen.integration_key)
-            question = f"New secret for {key}; the old one signs too for 24 h. Type its key:"
+            question = f"Type {key} to give it a new secret:"
             self._confirm(question, key, lambda: self._rotate(chosen))
 
     def action_delete(self) -> None:
@@ -161,7 +161,7 @@ class IntegrationsPane(PollingPane):
         chosen = self._chosen()
         if chosen is not None:
             key = visible(chosen.integration_key)
-            question = f"Delete {key} for good? What it was sent stays on record. Type its key:"
+            question = f"Type {key} to delete it for good:"
             self._confirm(question, key, lambda: self._delete(chosen))
 
     def action_undo(self) -> None:
@@ -212,7 +212,8 @@ class IntegrationsPane(PollingPane):
         except GuardianError as error:
             self._say(f"✗ Not rotated: {visible(error.detail)}", "bad")
             return
-        until = f"; the old one signs too until {at(new.previous_secret_until)}"
+        old = new.previous_secret_until
+        until = f"; the old one signs too until {at(old)}" if old else ""
         if new.signing_secret is not None:
             self.tell(SecretShown(f"New signing secret of {key}{until}", new.signing_secret))
             self._say(f"✓ {key} has a new secret. y copies it.", "good")

@@ -353,7 +353,10 @@ async def serving(loopback: Loopback | None = None) -> AsyncGenerator[Loopback, 
                     double.asked.append(asked)
                     await _tell(double.told, writer)
                     return
-                writer.write(_wire(double.answer(asked), asked.method))
+                answer = double.answer(asked)
+                if not answer.status:
+                    return  # gone without a word
+                writer.write(_wire(answer, asked.method))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -80,14 +80,16 @@ async def looking(
     size: tuple[int, int] = SIZE,
     home: Path = Path("/nonexistent"),
     wishes: Wishes = NO_WISHES,
+    clock: Callable[[], datetime] | None = None,
+    interval_s: float = 0.3,
 ) -> AsyncGenerator[Screenful, None]:
     began = time.monotonic()
     console = Console(
         Server(url, key) if url else None,
-        clock=lambda: NOW + timedelta(seconds=time.monotonic() - began),
+        clock=clock or (lambda: NOW + timedelta(seconds=time.monotonic() - began)),
         dice=lambda: 0.5,
         env={"XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home)},
-        interval_s=0.3,
+        interval_s=interval_s,
         watch_s=0.02,
         wishes=wishes,
     )
