@@ -104,6 +104,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         settings.database.database_url,
         size=settings.database.guardian_database_pool_size,
         name="guardian-api",
+        prepares=settings.database.guardian_database_prepares,
     )
     redis = open_redis(settings.redis.redis_url)
     try:

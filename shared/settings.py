@@ -42,6 +42,13 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     guardian_database_pool_size: Annotated[
         int, Meta(ge=1, le=200, description="Connections each process keeps.")
     ] = 10
+    guardian_database_prepares: Annotated[
+        bool,
+        Meta(
+            description="Whether connections keep prepared statements. `false` behind PgBouncer in "
+            "transaction mode, unless it is 1.21 or newer with `max_prepared_statements` set."
+        ),
+    ] = True
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):

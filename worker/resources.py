@@ -36,6 +36,7 @@ async def open_resources(
             settings.database.database_url,
             size=settings.database.guardian_database_pool_size,
             name=POOL_NAME,
+            prepares=settings.database.guardian_database_prepares,
         )
         stack.push_async_callback(_close_pool)
         transport = TokenTransport(

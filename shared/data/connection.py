@@ -63,4 +63,6 @@ async def connect(dsn: str) -> Connection:
     Raises:
         OSError, TimeoutError, ValueError, asyncpg.PostgresError: as asyncpg does.
     """
-    return cast("Connection", await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S))
+    # Nothing is kept prepared: a PgBouncer may stand in between, and little is asked twice.
+    opened = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+    return cast("Connection", opened)

@@ -23,11 +23,17 @@ DB = Engine(config={})
 """Every table is bound to it. It holds no connection until `open_pool`."""
 
 
-async def open_pool(dsn: str, *, size: int, name: str) -> None:
+async def open_pool(dsn: str, *, size: int, name: str, prepares: bool = True) -> None:
     """Open the connections that sessions are issued from.
 
     Connections carry no session state: role and tenant are set for one transaction at a time, so
     PgBouncer in transaction mode may stand in between, and no reset is needed between uses.
+
+    Args:
+        dsn: the server.
+        size: connections at most.
+        name: shown by the server.
+        prepares: whether connections keep prepared statements, which an older PgBouncer loses.
 
     Raises:
         StartError: the server cannot be reached or refuses the login.
@@ -46,6 +52,7 @@ async def open_pool(dsn: str, *, size: int, name: str) -> None:
             command_timeout=COMMAND_TIMEOUT_S,
             reset=_keep,
             server_settings={"application_name": name},
+            **({} if prepares else {"statement_cache_size": 0}),
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartError(f"DATABASE_URL does not lead to a usable PostgreSQL: {error}") from None

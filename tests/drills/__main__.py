@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from shutil import rmtree
 
-from tests.drills import cut_off, rolling, supervised
+from tests.drills import cut_off, pooled, rolling, supervised
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,7 @@ DRILLS: dict[str, Drill] = {
     "rolling": rolling.play,
     "restore": _restore,
     "cut-off": cut_off.play,
+    "pooled": pooled.play,
 }
 
 
