@@ -7,6 +7,8 @@ from shared.data.connection import CONNECT_TIMEOUT_S
 from shared.errors import StartError
 
 COMMAND_TIMEOUT_S = 60
+STATEMENTS = 100
+"""Kept prepared by each connection."""
 
 
 class Engine(PostgresEngine):
@@ -52,7 +54,7 @@ async def open_pool(dsn: str, *, size: int, name: str, prepares: bool = True) ->
             command_timeout=COMMAND_TIMEOUT_S,
             reset=_keep,
             server_settings={"application_name": name},
-            **({} if prepares else {"statement_cache_size": 0}),
+            statement_cache_size=STATEMENTS if prepares else 0,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartError(f"DATABASE_URL does not lead to a usable PostgreSQL: {error}") from None
