@@ -33,6 +33,7 @@ RUN_ELSEWHERE = {
     "export.md sql 1": "tests/unit/api/test_exports.py makes such a login and reads with it",
     "stream.md python 1": "tests/journeys/test_stream.py follows a stream through this function",
     "operations.md sql 1": "tests/conftest.py grants the same roles to its logins",
+    "operations.md sql 2": "tests/house/test_schema.py makes each index by it",
 }
 """Blocks that are not run here, and why."""
 

@@ -1,6 +1,8 @@
 """The catalogue of a migrated database keeps the promises of row-level security."""
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -179,3 +181,18 @@ async def test_piccolo_sees_the_columns_that_the_migrations_made(
         assert column._meta.params["null"] is (made[name]["is_nullable"] == "YES"), name
         expected = PYTHON_TYPES.get(made[name]["data_type"])
         assert expected is None or column.value_type is expected, name
+
+
+async def test_an_index_made_before_migrating_is_the_one_that_migrating_makes(
+    owner: Connection,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    matches = list(re.finditer(r"CREATE INDEX CONCURRENTLY IF NOT EXISTS (\w+) [^;]+;", page))
+    assert matches
+    for match in matches:
+        told = "SELECT indexdef FROM pg_indexes WHERE indexname = $1"
+        migrated = await owner.fetchval(told, match[1])
+        await owner.execute(f"DROP INDEX {match[1]}")
+        await owner.execute(match[0])
+
+        assert await owner.fetchval(told, match[1]) == migrated

@@ -9,9 +9,10 @@ VERSION = "1.38.0"
 DESCRIPTION = "formula versions in the index of observations"
 
 UP = """
-DROP INDEX observation_newest;
-CREATE INDEX observation_newest ON observation (tenant_id, domain, observed_at, id)
+CREATE INDEX IF NOT EXISTS observation_told ON observation (tenant_id, domain, observed_at, id)
   INCLUDE (score, level, formula_version);
+-- contracts: nobody names it, and observation_told serves every question that it served
+DROP INDEX observation_newest;
 """
 
 
