@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncGenerator, Callable
@@ -22,6 +23,7 @@ IN_FLIGHT = 32
 WATCH_S = 0.05
 LOOK_S = 0.005
 ENDPOINTS = 5
+_REFUSED = re.compile(rb"(\d+) outcomes were refused")
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -122,6 +124,12 @@ class Fleet:
         redis = Redis.from_url(self.stage.env["REDIS_URL"])
         await redis.flushall()
         await redis.aclose()
+
+    def refused(self, *, since: int) -> int:
+        """Outcomes that came too late to be settled, told behind this byte of the log."""
+        with self.stage.log.open("rb") as log:
+            log.seek(since)
+            return sum(int(count) for count in _REFUSED.findall(log.read()))
 
     def memory_mb(self) -> int:
         """The most memory a worker that is alive has ever held."""
