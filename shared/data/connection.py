@@ -64,5 +64,7 @@ async def connect(dsn: str) -> Connection:
         OSError, TimeoutError, ValueError, asyncpg.PostgresError: as asyncpg does.
     """
     # Nothing is kept prepared: a PgBouncer may stand in between, and little is asked twice.
-    opened = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
-    return cast("Connection", opened)
+    return cast(
+        "Connection",
+        await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0),
+    )
