@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 # A mirror behind a company's own certificate authority is trusted as the system trusts it.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help up test check fix fuzz bench drills chaos setup lock docs day
+.PHONY: help up test check fix fuzz bench bench-read drills chaos setup lock docs day
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,10 @@ fuzz: .venv/.dev ## send 100,000 hostile requests, and ask for another tenant's 
 
 bench: .venv/.dev ## measure; prints ratios within one run; ARGS="latency --rounds 5" names what
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-read: ARGS =
+bench-read: .venv/.dev ## measure success questions on 4.4 and 44 million rows; ARGS="--thickness 1" on the first alone
+	@$(BIN)/python -m tests.bench.reads $(ARGS)
 
 chaos: .venv/.dev ## many seeded runs of 500 deliveries with one failure each: make chaos SEEDS=200
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
