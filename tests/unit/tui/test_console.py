@@ -98,7 +98,11 @@ async def test_a_row_is_switched_at_once_and_stays_so() -> None:
     ("status", "code", "detail"),
     [
         (403, "forbidden", "The key's role does not allow this."),
+        (404, "not_found", "There is no such thing."),
+        (409, "conflict", "It contradicts the present state."),
         (412, "version_mismatch", "It was changed by somebody else."),
+        (422, "invalid", "A field was refused."),
+        (429, "rate_limited", "Too many requests: wait, then try again."),
         (500, "internal_error", "Something is broken."),
     ],
 )
@@ -269,6 +273,22 @@ async def test_offline_the_last_numbers_stay_and_it_comes_back_by_itself() -> No
             broken = False
             await console.shows("◐ polling", "72.0")
             assert "cannot reach" not in console.text
+
+
+async def test_what_was_typed_survives_a_lost_connection_and_is_saved_after_it() -> None:
+    async with serving() as server, looking(server.url, size=(100, 30)) as console:
+        await console.press("2")
+        await console.shows("No integrations yet.")
+        await console.press(
+            "c", *"crm_sync", "enter", *"CRM", "enter", "enter", *"https://x.example"
+        )
+        await console.press("tab", "tab", "tab", "tab", "space")
+        server.override = lambda asked: Reply(0, b"")
+        await console.press("ctrl+s")
+        await console.shows("✗ Not saved: The connection to", "crm_sync", "https://x.example")
+        server.override = lambda asked: None
+        await console.press("ctrl+s")
+        await console.shows("Signing secret of crm_sync", "whsec_shown_once")
 
 
 async def test_a_server_that_is_gone_is_offline_and_keys_still_work() -> None:
