@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from shared.domain.addresses import EgressRules
 from shared.domain.formats.answers import SAYS_OK, AcceptanceRule
+from tests.bench.aiohttp_transport import AiohttpTransport
 from worker.delivery.outcome import Fault, Outcome
 from worker.delivery.prepare import Prepared
 from worker.delivery.send import CurlTransport, Transport, excerpt_of
@@ -53,7 +54,7 @@ class Maker(Protocol):
     ) -> Transport: ...
 
 
-TRANSPORTS: dict[str, Maker] = {"libcurl": CurlTransport}
+TRANSPORTS: dict[str, Maker] = {"libcurl": CurlTransport, "aiohttp": AiohttpTransport}
 _under_test: list[Maker] = [CurlTransport]
 
 
@@ -170,7 +171,8 @@ async def test_the_body_and_the_headers_arrive_as_they_were_prepared_and_nothing
     head, _, body = request.partition(b"\r\n\r\n")
     assert body == BODY
     assert head.split(b"\r\n")[0] == b"POST /hook HTTP/1.1"
-    assert sorted(line.lower() for line in head.split(b"\r\n")[1:]) == [
+    # Blanks after a header's colon and at its end mean nothing; transports differ in them.
+    assert sorted(line.rstrip(b" ").lower() for line in head.split(b"\r\n")[1:]) == [
         b"accept: */*",
         b"content-length: 15",
         b"content-type: application/json",
