@@ -25,7 +25,7 @@ from shared.domain import api_keys
 from shared.domain.uuid7 import Ids
 from shared.errors import RateLimitedError, UnauthenticatedError, UnavailableError
 
-REMEMBERED_FOR = timedelta(seconds=5)
+REMEMBERED_FOR = timedelta(seconds=4)
 REMEMBERED_KEYS = 10_000
 USE_IS_NOTED_EVERY = timedelta(hours=1)
 
@@ -49,9 +49,9 @@ class _Remembered:
 
 
 class Authenticator:
-    """Recognises keys, and remembers for five seconds that it did.
+    """Recognises keys, and remembers for four seconds that it did.
 
-    So a revoked key is refused everywhere after five seconds, and at once in the process that
+    So a revoked key is refused everywhere after four seconds, and at once in the process that
     revoked it.
     """
 

@@ -136,10 +136,19 @@ class Budgets:
         """Take the next part, once for all who wait for it."""
         task = self._taking.get(subject)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask(subject, budget))
+            task = asyncio.get_running_loop().create_task(self._take_over(subject, budget))
             self._taking[subject] = task
-            task.add_done_callback(lambda _: self._taking.pop(subject, None))
         await asyncio.shield(task)
+
+    async def _take_over(self, subject: str, budget: int) -> None:
+        """Make room for the next one in the same breath: a finished task holds up nobody.
+
+        A callback would run a moment later, and whoever came in between would ask it for ever.
+        """
+        try:
+            await self._ask(subject, budget)
+        finally:
+            del self._taking[subject]
 
     async def _ask(self, subject: str, budget: int) -> None:
         now = self._monotonic()

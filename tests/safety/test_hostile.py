@@ -122,7 +122,13 @@ async def _target(url: str, api: Api, ours: World) -> Target:
         operations=operations,
         keys=[*ours.keys.values(), ours.keys[Role.ADMIN], operator],
         bodies=templates,
-        ids=[one for ids in ours.ids.values() for one in ids if one != str(ours.tenant_id)],
+        # Not those of the keys in use: once one is revoked, all that follows is refused by it.
+        ids=[
+            one
+            for noun, ids in ours.ids.items()
+            for one in ids
+            if noun != "key" and one != str(ours.tenant_id)
+        ],
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
@@ -225,3 +226,27 @@ async def _processor_time(client: httpx.AsyncClient, requests: int) -> float:
     for _ in range(requests):
         assert (await client.get("/event-types")).status_code == 200
     return (process_time() - began) / requests
+
+
+async def test_who_comes_when_a_part_was_just_taken_waits_his_turn_and_holds_nobody_up(
+    redis: Redis, subject: str
+) -> None:
+    ours = budgets(redis)
+
+    def give_up(*_: object) -> None:
+        raise AssertionError("asking for the next part never let the loop go on")
+
+    async def come(delay: int, number: int) -> int:
+        for _ in range(delay):
+            await asyncio.sleep(0)
+        return await granted(lambda: ours.spend(f"{subject}:{number}", 60), 1)
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 20, 0.01)
+    try:
+        for number in range(20):
+            told = await asyncio.gather(*(come(turn // 4, number) for turn in range(400)))
+            assert sum(told) == 60
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
