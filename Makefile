@@ -11,7 +11,7 @@ export UV_NO_PROGRESS := 1
 # A mirror behind a company's own certificate authority is trusted as the system trusts it.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help up test check fix fuzz bench bench-read drills chaos setup lock docs day
+.PHONY: help up test check fix fuzz schemathesis bench bench-read drills chaos setup lock docs day
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ fix: .venv/.dev ## let ruff mend what it can
 bench: ARGS =
 fuzz: .venv/.dev ## send 100,000 hostile requests, and ask for another tenant's things 50,000 times
 	FUZZ_REQUESTS=$${FUZZ_REQUESTS:-100000} FOREIGN_REQUESTS=$${FOREIGN_REQUESTS:-50000} $(BIN)/pytest -q tests/safety/test_hostile.py tests/safety/test_foreign_keys.py
+
+schemathesis: .venv/.dev ## ask for every operation of the OpenAPI document, fit and unfit, and judge each answer
+	SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-60} $(BIN)/pytest -q tests/safety/test_openapi.py
 
 bench: .venv/.dev ## measure; prints ratios within one run; ARGS="latency --rounds 5" names what
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -58,7 +58,7 @@ async def test_whatever_arrives_is_answered_and_nothing_of_a_refusal_is_kept(
     url = f"http://127.0.0.1:{port}"
     try:
         await eventually(lambda: _serves(url), "the API answers")
-        target = await _target(url, api, ours)
+        target = await target_of(url, api, ours)
         attackers = [Attacker(target, Random(SEED + line)) for line in range(LINES)]  # noqa: S311
         began = perf_counter()
         warm = await assault(port, attackers, requests=REQUESTS // 5 // LINES)
@@ -89,7 +89,8 @@ async def test_whatever_arrives_is_answered_and_nothing_of_a_refusal_is_kept(
     )
 
 
-async def _target(url: str, api: Api, ours: World) -> Target:
+async def target_of(url: str, api: Api, ours: World) -> Target:
+    """What the API at `url` can be asked for, with bodies that it would accept."""
     async with httpx.AsyncClient(base_url=url) as client:
         document = (await client.get("/openapi.json")).json()
     operations = [
