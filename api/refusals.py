@@ -58,7 +58,7 @@ class RefusalRecorder:
         act = Act(
             action=action,
             target_kind=action.partition(".")[0],
-            target_id=next((str(value) for value in parameters.values()), "")[:LONGEST_TARGET],
+            target_id=_storable(next((str(value) for value in parameters.values()), "")),
         )
         tenant_id = cast("UUID | None", scope["state"].get("tenant_id", principal.tenant_id))
         witness = witness_of(scope, principal, clock=self._clock, ids=self._ids)
@@ -69,3 +69,8 @@ class RefusalRecorder:
             log.debug("refused once more, and not recorded", extra={"action": action})
         except UnavailableError:
             log.warning("a refusal could not be recorded", extra={"action": action})
+
+
+def _storable(target: str) -> str:
+    """What a caller wrote in the path, as PostgreSQL can keep it: it knows no NUL."""
+    return target[:LONGEST_TARGET].replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -59,6 +59,13 @@ def steps(api: Api, world: World) -> Iterator[Step]:
         content=line % api.clock().isoformat().encode(),
         headers={"content-type": "application/x-ndjson"},
     )
+    plan = b'{"domain":"uplift","plan_id":"%s","title":"One of two","status":"active","tasks":[]}\n'
+    yield Step(
+        "POST",
+        "/observations/batch",
+        content=b"".join(plan % str(uuid4()).encode() for _ in range(2)),
+        headers={"content-type": "application/x-ndjson"},
+    )
     yield Step("POST", "/integrations", integration(f"k{uuid4().hex[:8]}", "new"))
     words = uuid4().hex[:8]
     yield Step("PATCH", f"/integrations/{first}", {"label": f"Renamed {words}"})

@@ -165,3 +165,12 @@ async def test_tenants_neither_see_nor_change_it(
     assert (await reader.get("/catalog")).status_code == 403
     path = f"/catalog/capabilities/{Scope.READINESS}"
     assert (await admin.put(path, json=BILLING)).status_code == 403
+
+
+async def test_a_key_that_no_database_can_keep_is_refused_and_recorded(
+    admin: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    for caller, status in ((admin, 403), (operator, 422)):
+        answer = await caller.put("/catalog/dimensions/%00", json={})
+
+        assert answer.status_code == status, answer.text
