@@ -92,7 +92,6 @@ async def test_after_a_restore_nothing_goes_out_until_resumed_and_then_only_what
         after = await during
         system.kill(worker)
         system.stop(system.running[0])
-        sent = len(receiver.received)
 
         restored = await asyncio.to_thread(
             _guardian, "restore", str(file), DATABASE_ADMIN_URL=empty.owner_url
@@ -108,8 +107,10 @@ async def test_after_a_restore_nothing_goes_out_until_resumed_and_then_only_what
         system.env["API_DATABASE_URL"] = empty.api_url
         system.env["WORKER_DATABASE_URL"] = empty.worker_url
         system.start("api")
-        system.start("worker")
         await eventually(system.serves, "the API is back")
+        # By now the receiver has read what the killed worker had still sent it.
+        sent = len(receiver.received)
+        system.start("worker")
         late = await _observe(system, 5)
 
         async def says_so() -> bool:

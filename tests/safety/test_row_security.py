@@ -148,7 +148,9 @@ async def test_the_mutants_read_the_same_rows_and_would_leak_without_row_securit
     for one in reads:
         for _, mutant in without_filters(one.query):
             kept = await _rows(owner, one.query, one.args, acting=ours.tenant_id)
-            assert await _rows(owner, mutant, one.args, acting=ours.tenant_id) == kept, mutant
+            seen = await _rows(owner, mutant, one.args, acting=ours.tenant_id)
+            # Another plan may bring them in another order, where none is asked for.
+            assert sorted(map(repr, seen)) == sorted(map(repr, kept)), mutant
             rows = await _rows(owner, mutant, one.args)
             biting += bool(theirs.marks & {*UUID_SHAPE.findall(str(rows))})
 

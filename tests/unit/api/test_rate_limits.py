@@ -124,7 +124,7 @@ async def test_a_redis_that_hangs_costs_one_short_wait_and_not_one_for_each(subj
         hanging = open_redis(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         process = budgets(hanging)
         began = perf_counter()
-        for number in range(20):
+        for number in range(3):
             await process.spend(f"{subject}{number}", 10)
         took = perf_counter() - began
         await hanging.aclose()

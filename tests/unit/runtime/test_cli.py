@@ -1,6 +1,6 @@
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,14 +30,19 @@ COMMANDS = [
 ]
 
 
+def _processor_s_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_comes_at_once(command: list[str]) -> None:
-    # The best of three: another test may have taken the processor.
+    # The processor's time, not the wall's: another test may have taken the processor.
     times: list[float] = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = _processor_s_of_children()
         told = _guardian(*command, "--help")
-        times.append(time.perf_counter() - began)
+        times.append(_processor_s_of_children() - began)
         assert told.returncode == 0
         assert told.stdout.startswith(f"usage: {' '.join(['guardian', *command])}")
         if times[-1] < 0.3:
