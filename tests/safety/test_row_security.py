@@ -194,7 +194,7 @@ async def _columns(owner: Connection, table: str) -> str:
 
 async def _rows(
     owner: Connection, query: str, args: tuple[object, ...], *, acting: UUID | None = None
-) -> object:
+) -> list[list[object]]:
     """What a tenant, or a superuser, would see; nothing where the arguments no longer fit."""
     await owner.execute("BEGIN")
     try:
