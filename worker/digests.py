@@ -41,6 +41,7 @@ async def send_digests(now: datetime, *, ids: Callable[[], UUID]) -> int:
         How many deliveries were made.
     """
     slot = newest_slot(now)
+    catalogues = Catalogues(lambda: now)
     made = 0
     after: UUID | None = None
     while True:
@@ -50,7 +51,7 @@ async def send_digests(now: datetime, *, ids: Callable[[], UUID]) -> int:
                 return made
             tenants: list[UUID] = [row["tenant_id"] for row in rows]
             standings = await read_standings(session, tenants, now=now)
-            catalogue = await Catalogues(lambda: now).newest(session)
+            catalogue = await catalogues.newest(session)
         for standing in standings:
             made += await _tell(standing, catalogue, slot=slot, now=now, ids=ids)
         after = tenants[-1]
