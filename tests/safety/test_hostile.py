@@ -1,9 +1,6 @@
 """Whatever arrives: no 5xx, no crash, no growth, and nothing stored of what was refused."""
 
-import asyncio
 import os
-import sys
-from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +14,11 @@ from api.openapi import ROOT as BASE
 from shared.contracts.words import Role
 from shared.data.connection import Connection
 from tests.conftest import Database, Servers
-from tests.journeys.conftest import ROOT, eventually
 from tests.safety.hostile import MARK, Attacker, Target, assault
+from tests.safety.unbounded import serves, unbounded_api
 from tests.safety.world import World, dump, integration
-from tests.unit.api.conftest import RING, Api
+from tests.unit.api.conftest import Api
 from tests.unit.api.test_observations import bodies
-from tests.unit.api.test_start import free_port, settings
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1500"))
 """`make fuzz` sends a hundred thousand."""
@@ -42,22 +38,8 @@ async def test_whatever_arrives_is_answered_and_nothing_of_a_refusal_is_kept(
     tmp_path: Path,
     figure: Callable[[str], None],
 ) -> None:
-    port = free_port()
-    env = settings(database.api_url, servers.redis_url) | {
-        "PATH": os.environ["PATH"],
-        "GUARDIAN_KEY_RING": f"tests:{b64encode(RING).decode()}",
-        "GUARDIAN_RATE_PER_KEY": "0",
-        "GUARDIAN_RATE_PER_ADDRESS": "0",
-        "GUARDIAN_RATE_FAILURES": "0",
-        "GUARDIAN_LOG_LEVEL": "error",
-    }
-    with (tmp_path / "api.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "api", "--port", str(port), cwd=ROOT, env=env, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await eventually(lambda: _serves(url), "the API answers")
+    async with unbounded_api(database, servers, tmp_path / "api.log") as (process, port):
+        url = f"http://127.0.0.1:{port}"
         target = await target_of(url, api, ours)
         attackers = [Attacker(target, Random(SEED + line)) for line in range(LINES)]  # noqa: S311
         began = perf_counter()
@@ -67,11 +49,7 @@ async def test_whatever_arrives_is_answered_and_nothing_of_a_refusal_is_kept(
         after = _memory_mib(process.pid)
         took = perf_counter() - began
         assert process.returncode is None, "it crashed"
-        assert await _serves(url)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
+        assert await serves(url)
 
     written = (tmp_path / "api.log").read_text(encoding="utf-8")
     assert "\n".join([*warm.faults, *report.faults][:20]) == "", written[-3000:]
@@ -131,14 +109,6 @@ async def target_of(url: str, api: Api, ours: World) -> Target:
             if noun != "key" and one != str(ours.tenant_id)
         ],
     )
-
-
-async def _serves(url: str) -> bool:
-    async with httpx.AsyncClient(timeout=20) as client:
-        try:
-            return (await client.get(f"{url}/health/live")).is_success
-        except httpx.TransportError:
-            return False
 
 
 def _memory_mib(pid: int) -> float:

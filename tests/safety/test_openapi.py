@@ -9,8 +9,6 @@ schema says, and no body accepted that its schema refuses, as for an unknown fie
 import asyncio
 import json
 import os
-import sys
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,13 +29,11 @@ from api.openapi import ROOT as BASE
 from shared.contracts.exports import Stream
 from shared.contracts.words import Role
 from tests.conftest import Database, Servers
-from tests.journeys.conftest import ROOT, eventually
 from tests.safety.test_hostile import target_of
+from tests.safety.unbounded import unbounded_api
 from tests.safety.world import World
-from tests.unit.api.conftest import RING, Api
+from tests.unit.api.conftest import Api
 from tests.unit.api.test_observations import bodies
-from tests.unit.api.test_start import free_port
-from tests.unit.api.test_start import settings as environment
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4"))
 """For each operation, of those that fit and again of those that do not; see `make schemathesis`."""
@@ -121,31 +117,13 @@ async def test_every_operation_answers_as_the_document_says(
     tmp_path: Path,
     figure: Callable[[str], None],
 ) -> None:
-    port = free_port()
-    env = environment(database.api_url, servers.redis_url) | {
-        "PATH": os.environ["PATH"],
-        "GUARDIAN_KEY_RING": f"tests:{b64encode(RING).decode()}",
-        "GUARDIAN_RATE_PER_KEY": "0",
-        "GUARDIAN_RATE_PER_ADDRESS": "0",
-        "GUARDIAN_RATE_FAILURES": "0",
-        "GUARDIAN_LOG_LEVEL": "error",
-    }
-    with (tmp_path / "api.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "api", "--port", str(port), cwd=ROOT, env=env, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await eventually(lambda: asyncio.to_thread(_serves, url), "the API answers")
+    async with unbounded_api(database, servers, tmp_path / "api.log") as (process, port):
+        url = f"http://127.0.0.1:{port}"
         caller = await _caller(url, api, ours, theirs)
         began = perf_counter()
         report = await asyncio.to_thread(ask_everything, url, caller)
         took = perf_counter() - began
         assert process.returncode is None, "it crashed"
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
 
     written = (tmp_path / "api.log").read_text(encoding="utf-8")
     faults = "\n\n".join(f"{about}\n{told}" for about, told in report.faults.items())
@@ -248,10 +226,3 @@ async def _caller(url: str, api: Api, ours: World, theirs: World) -> Caller:
         | {"target_id": theirs.ids["tenant"], "stream": [str(stream) for stream in Stream]},
         bodies={**target.bodies, ("POST", f"{BASE}/observations/batch"): lines},
     )
-
-
-def _serves(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/health/live", timeout=20).ok
-    except requests.ConnectionError:
-        return False
